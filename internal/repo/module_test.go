@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package repo
+
+import (
+	"fmt"
+	"io/fs"
+	"maps"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// floor is what the library requires at the least. Raising one of these is a
+// decision, to be written down in docs/adr/001-modules-and-floor.md.
+var floor = map[string]string{
+	"go":                       "1.25.0",
+	"go.opentelemetry.io/otel": "v1.35.0",
+	"go.opentelemetry.io/otel/exporters/otlp/otlptrace/otlptracegrpc": "v1.35.0",
+	"go.opentelemetry.io/otel/sdk":                                    "v1.35.0",
+	"go.opentelemetry.io/otel/trace":                                  "v1.35.0",
+	"go.opentelemetry.io/proto/otlp":                                  "v1.5.0",
+	"google.golang.org/grpc":                                          "v1.72.0",
+	"google.golang.org/protobuf":                                      "v1.36.5",
+}
+
+// free are the direct requirements whose version no user is tied to: only the
+// command and the tests import them.
+var free = []string{
+	"github.com/cockroachdb/datadriven",
+	"github.com/google/go-cmp",
+	"github.com/spf13/cobra",
+	"go.uber.org/goleak",
+}
+
+var floorVersions = rule{
+	name:   "the floor did not rise",
+	reason: "the versions in go.mod are forced on every user; nested modules may require newer ones",
+	check: func(tb testing.TB, tree fs.FS) []string {
+		tb.Helper()
+		direct := required(read(tb, tree, "go.mod"))
+		var out []string
+		for _, name := range slices.Sorted(maps.Keys(floor)) {
+			if direct[name] != floor[name] {
+				out = append(out, fmt.Sprintf("go.mod: %s %s, want %s", name, direct[name], floor[name]))
+			}
+		}
+		if line := regexp.MustCompile(`(?m)^(toolchain|replace|exclude|tool)\b.*`).
+			FindString(read(tb, tree, "go.mod")); line != "" {
+			out = append(out, "go.mod: "+line)
+		}
+		return out
+	},
+}
+
+var directRequires = rule{
+	name:   "the library has few dependencies",
+	reason: "each one is downloaded, audited and updated by every user; docs/adr/002-dependencies.md says why each of these is here",
+	check: func(tb testing.TB, tree fs.FS) []string {
+		tb.Helper()
+		var out []string
+		for name := range required(read(tb, tree, "go.mod")) {
+			if floor[name] == "" && !slices.Contains(free, name) {
+				out = append(out, "go.mod requires "+name)
+			}
+		}
+		return sorted(out)
+	},
+}
+
+// required returns the direct requirements in the text of a go.mod, and its go
+// version under "go".
+func required(text string) map[string]string {
+	out := map[string]string{}
+	block := false
+	for line := range strings.Lines(text) {
+		word := strings.Fields(line)
+		switch {
+		case len(word) == 0 || strings.Contains(line, "// indirect"):
+		case word[0] == "require" && len(word) == 2:
+			block = true
+		case word[0] == ")":
+			block = false
+		case word[0] == "require":
+			out[word[1]] = word[2]
+		case block || word[0] == "go":
+			out[word[0]] = word[1]
+		}
+	}
+	return out
+}
