@@ -62,6 +62,7 @@ var violations = []broken{
 		map[string]string{
 			"a_test.go": "package a\n\nfunc f() { time.Sleep(1) }\n",
 			"a.go":      "package a\n\nfunc f() { time.Sleep(1) }\n",
+			"b_test.go": "package a\n\nimport \"testing/synctest\"\n\nfunc f() { time.Sleep(1) }\n",
 		},
 		[]string{"a_test.go"},
 	},
