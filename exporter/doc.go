@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package exporter is the way out: it carries the spans of a shutdown to an
+// OpenTelemetry collector while the process is on its way to the exit.
+//
+// # Usage
+//
+//	e, err := exporter.New(ctx, exporter.Config{ScopeName: "..."}) // at start
+//	s := e.Open()                                                // at the signal
+//	s.Emit(exporter.Span{...})                                   // as spans end
+//	res := s.Flush(ctx)                                          // last thing
+//	e.Close()
+//
+// The OTEL_* variables of the OpenTelemetry specification configure it:
+// OTEL_SDK_DISABLED, OTEL_TRACES_EXPORTER (otlp or none), OTEL_SERVICE_NAME,
+// OTEL_RESOURCE_ATTRIBUTES and OTEL_EXPORTER_OTLP_ followed, with or without
+// TRACES_, by ENDPOINT, INSECURE, HEADERS, CERTIFICATE, CLIENT_CERTIFICATE,
+// CLIENT_KEY, COMPRESSION, TIMEOUT (milliseconds) and PROTOCOL (grpc).
+// They mean what they mean to otlptracegrpc, with one exception: when no
+// endpoint, certificate or INSECURE variable is set, spans go to
+// localhost:4317 in plain text, which is where a local collector or Jaeger
+// listens, and not over TLS.
+//
+// # Guarantees
+//
+//   - The pipeline is its own. The global provider and error handler are
+//     neither read nor set, every span is sampled whatever OTEL_TRACES_SAMPLER
+//     says, and no OTEL_SPAN_* limit cuts one.
+//   - [New] reports bad configuration, with the variable and the value in it.
+//     Header values are never shown. otlptracegrpc itself reports none of it.
+//   - Nothing is held while the server serves: one probe at start, then no
+//     connection and no goroutine until [Exporter.Open], which builds the
+//     exporter anew, so rotated certificates and tokens are read again.
+//   - [Session.Emit] never blocks. [Session.Flush] takes at most two seconds,
+//     never passes its context, and adds no delay when there is no collector.
+//   - Every span is in [Result], as sent or as lost for a reason.
+//
+// # Limitations
+//
+//   - OTLP over gRPC only; http/protobuf and http/json are reported by New.
+//   - Nothing is kept on disk: what the collector did not take is lost.
+//   - A batch that a collector finds too large is not split and sent again.
+//   - An exporter from [Config.Factory] that ignores its context keeps its
+//     goroutine after Flush has given up on it.
+//   - The SDK prints one line through the global error handler for a value of
+//     OTEL_TRACES_SAMPLER that it does not know, although it is not used here.
+package exporter

@@ -1,0 +1,189 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package exporter
+
+import (
+	"context"
+	"time"
+
+	sdktrace "go.opentelemetry.io/otel/sdk/trace"
+)
+
+const (
+	// attemptLimit bounds one call; OTEL_EXPORTER_OTLP_TIMEOUT may shorten it.
+	attemptLimit = 5 * time.Second
+	// lastAttempt bounds the call made in Flush to a collector that is most
+	// likely not there.
+	lastAttempt = 100 * time.Millisecond
+)
+
+// sender turns batches into calls of an exporter. Only the session's goroutine
+// uses it.
+type sender struct {
+	session *Session
+	build   factory
+	before  func() bool // a collector answered before this session
+	exp     sdktrace.SpanExporter
+	worked  bool // one answered in this session
+	refused bool // a connection was refused, or could not be made
+	last    outcome
+}
+
+// open builds the exporter and has it dial, before there is a span to send.
+func (p *sender) open(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, attemptLimit)
+	defer cancel()
+	exp, err := safeBuild(ctx, p.build)
+	if err != nil {
+		return // deliver builds again, and reports.
+	}
+	p.exp = exp
+	if c, ok := exp.(connector); ok {
+		c.connect()
+	}
+}
+
+func (p *sender) close() {
+	if p.exp != nil {
+		safeShutdown(p.exp)
+	}
+}
+
+// deliver sends one batch, again and again while the failure may pass. It
+// returns false when it gave up on this batch and all behind it.
+func (p *sender) deliver(ctx context.Context, batch []sdktrace.ReadOnlySpan) bool {
+	q := p.session.q
+	pause := minBackoff
+	for {
+		flushing := p.flushing()
+		limit := attemptLimit
+		if flushing && p.hopeless() {
+			limit = lastAttempt
+			p.redial()
+		}
+		hopeless := p.hopeless()
+		out := p.attempt(ctx, batch, limit)
+		p.note(ctx, out)
+		switch {
+		case out.fate == fateSent:
+			q.count(len(batch), out.rejected, out.reason, out.err)
+			return true
+		case out.fate == fateFailed:
+			q.count(len(batch), len(batch), out.reason, out.err)
+			return true
+		case ctx.Err() != nil, flushing && (hopeless || p.hopeless()):
+			q.settle(p.reason(), p.last.err)
+			return false
+		}
+		p.sleep(ctx, max(pause, out.retryAfter), flushing || out.retryAfter > 0)
+		pause = min(2*pause, maxBackoff)
+	}
+}
+
+// attempt makes one call, building the exporter first if there is none.
+func (p *sender) attempt(
+	ctx context.Context, batch []sdktrace.ReadOnlySpan, limit time.Duration,
+) outcome {
+	ctx, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	if p.exp == nil {
+		exp, err := safeBuild(ctx, p.build)
+		if err != nil {
+			return notBuilt(err, len(batch))
+		}
+		p.exp = exp
+	}
+	return classify(safeExport(ctx, p.exp, batch), len(batch))
+}
+
+// notBuilt is worth another try unless it was a panic: files that are being
+// rotated come back.
+func notBuilt(err error, spans int) outcome {
+	out := classify(err, spans)
+	if out.reason == lostPanicked {
+		return out
+	}
+	return outcome{fate: fateUnreachable, reason: lostFailed, err: err}
+}
+
+// note keeps what the outcome tells about the collector.
+func (p *sender) note(ctx context.Context, out outcome) {
+	if ctx.Err() != nil && out.transient() && p.last.transient() {
+		return // Cut by us: the failure before it is the one to tell.
+	}
+	p.last = out
+	p.refused = p.refused || out.fate == fateUnreachable
+	w, watched := p.exp.(answerer)
+	switch {
+	case watched:
+		p.worked = p.worked || w.answered()
+	case out.fate == fateSent, out.reason == lostRefused, out.reason == lostExhausted:
+		p.worked = true
+	}
+	switch {
+	case out.fate != fateUnreachable:
+		if out.fate != fateTimeout {
+			p.session.q.back()
+		}
+	case p.known():
+		since := time.Now()
+		if watched && !w.lostAt().IsZero() {
+			since = w.lostAt()
+		}
+		p.session.q.away(since)
+	}
+}
+
+// known reports whether a collector has ever answered.
+func (p *sender) known() bool { return p.worked || p.before() }
+
+// hopeless reports whether the last attempt found nobody where nobody has
+// ever been.
+func (p *sender) hopeless() bool { return p.last.fate == fateUnreachable && !p.known() }
+
+// reason names the loss of what is given up.
+func (p *sender) reason() string {
+	switch {
+	case p.last.reason != "":
+		return p.last.reason
+	case p.last.fate == fateThrottled:
+		return lostExhausted
+	case p.last.fate == fateTimeout && (p.known() || !p.refused):
+		return lostTimeout
+	case p.known():
+		return lostGone
+	}
+	return lostUnreachable
+}
+
+func (p *sender) flushing() bool {
+	select {
+	case <-p.session.flushing:
+		return true
+	default:
+		return false
+	}
+}
+
+// redial makes the next attempt ask the network and not the connection's
+// backoff, which may still hold an old refusal.
+func (p *sender) redial() {
+	if c, ok := p.exp.(connector); ok {
+		_ = c.redial() // The attempt meets the same error, or the old connection.
+	}
+}
+
+// sleep waits before the next attempt; Flush wakes it unless through is set.
+func (p *sender) sleep(ctx context.Context, d time.Duration, through bool) {
+	wake := p.session.flushing
+	if through {
+		wake = nil
+	}
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+	case <-wake:
+	case <-ctx.Done():
+	}
+}

@@ -1,0 +1,163 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package exporter
+
+import (
+	"context"
+	"time"
+
+	"go.opentelemetry.io/otel/trace"
+)
+
+// flushLimit is the most that Flush takes.
+const flushLimit = 2 * time.Second
+
+// Session carries the spans of one shutdown. Its methods may be called from
+// any goroutine.
+type Session struct {
+	owner  *Exporter // nil: not enabled
+	opened time.Time
+	tracer trace.Tracer
+	q      *queue
+
+	cancel   context.CancelFunc // ends the sender, whatever it is doing
+	flushing chan struct{}      // closed when Flush begins
+	flushed  chan struct{}      // closed when Flush has its result
+	done     chan struct{}      // closed when the sender has ended
+}
+
+// Result is what became of a session's spans. Every span given to Emit is in
+// Sent or in Lost.
+type Result struct {
+	// Sent is the number of spans that the collector took.
+	Sent int
+	// Lost is the number of spans by reason: "collector unreachable",
+	// "collector gone", "timeout", "resource exhausted", "collector refused",
+	// "rejected", "exporter failed", "exporter panicked", "queue full",
+	// "after flush". It is nil when nothing was lost.
+	Lost map[string]int
+	// Err is the last error that lost spans.
+	Err error
+	// GoneAt is when, since Open, a collector that had answered went away for
+	// good. Zero: it did not, or it never answered.
+	GoneAt time.Duration
+}
+
+// Open begins a session: in the background the exporter is built and dials.
+// It stops the probe if that is still running. It never blocks.
+func (e *Exporter) Open() *Session {
+	if !e.enabled {
+		return &Session{}
+	}
+	e.stopProbe()
+	ctx, cancel := context.WithCancel(context.Background())
+	s := &Session{
+		owner:    e,
+		opened:   time.Now(),
+		q:        newQueue(),
+		cancel:   cancel,
+		flushing: make(chan struct{}),
+		flushed:  make(chan struct{}),
+		done:     make(chan struct{}),
+	}
+	s.tracer = newProvider(e.res, s.q).Tracer(e.cfg.ScopeName,
+		trace.WithInstrumentationVersion(e.cfg.ScopeVersion),
+		trace.WithSchemaURL(e.cfg.SchemaURL))
+	e.mu.Lock()
+	e.sessions[s] = struct{}{}
+	e.mu.Unlock()
+	go s.run(ctx)
+	return s
+}
+
+// Emit queues a finished span. It never blocks and never panics; a span that
+// cannot be queued, and every one after Flush was called, is counted as lost.
+func (s *Session) Emit(span Span) {
+	if s.owner == nil {
+		return
+	}
+	var err error
+	func() {
+		defer catch(&err)
+		span.record(s.tracer)
+	}()
+	if err != nil {
+		s.q.drop(lostPanicked)
+	}
+}
+
+// Flush sends what is queued, closes the exporter and says what became of all
+// spans. It takes at most 2 s, never passes ctx, and returns as soon as
+// nothing is left or nobody is there: a collector that has never answered and
+// refuses the connection is tried once more, for at most 100 ms.
+//
+// Later calls wait for the first and return its result; their Lost also has
+// the spans that were emitted after it.
+func (s *Session) Flush(ctx context.Context) Result {
+	if s.owner == nil {
+		return Result{}
+	}
+	if !s.q.close() {
+		select {
+		case <-s.flushed:
+		case <-ctx.Done():
+		}
+		return s.q.result(s.opened)
+	}
+	s.flush(ctx)
+	close(s.flushed)
+	return s.q.result(s.opened)
+}
+
+// flush gives the sender all of the budget but a twentieth, which is for
+// closing the exporter; then whatever it still does is without us.
+func (s *Session) flush(ctx context.Context) {
+	budget := flushLimit
+	if d, ok := ctx.Deadline(); ok {
+		budget = max(min(budget, time.Until(d)), 0)
+	}
+	ctx, cancel := context.WithTimeout(ctx, budget)
+	defer cancel()
+	cut := time.AfterFunc(budget-budget/20, s.cancel)
+	defer cut.Stop()
+	close(s.flushing)
+	select {
+	case <-s.done:
+	default:
+		select {
+		case <-s.done:
+		case <-ctx.Done():
+		}
+	}
+	s.cancel()
+	s.q.settle(lostTimeout, context.Cause(ctx))
+	s.owner.mu.Lock()
+	delete(s.owner.sessions, s)
+	s.owner.mu.Unlock()
+}
+
+// run is the session's one goroutine.
+func (s *Session) run(ctx context.Context) {
+	defer close(s.done)
+	p := &sender{session: s, build: s.owner.build, before: s.owner.answered.Load}
+	defer p.close()
+	p.open(ctx)
+	for {
+		batch, end := s.q.take()
+		switch {
+		case end:
+			return
+		case len(batch) > 0:
+			if !p.deliver(ctx, batch) {
+				return
+			}
+		default:
+			select {
+			case <-s.q.wake:
+			case <-ctx.Done():
+				s.q.settle(lostTimeout, ctx.Err())
+				return
+			}
+		}
+	}
+}

@@ -1,0 +1,176 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package exporter
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"log/slog"
+	"os"
+	"time"
+)
+
+// settings are the checked OTEL_EXPORTER_OTLP_* variables and the files they
+// name, read at one moment.
+type settings struct {
+	target   string
+	endpoint string
+	tls      *tls.Config // nil: plain text
+	headers  map[string]string
+	gzip     bool
+	timeout  time.Duration // of one call; 0: none
+
+	warnings []string
+}
+
+// readSettings reads and checks all of them; the error joins every complaint.
+func readSettings() (settings, error) {
+	var set settings
+	ep, errEndpoint := readEndpoint()
+	tlsConf, errTLS := readTLS()
+	set.target, set.endpoint = ep.target, ep.shown
+	set.tls = set.security(ep, tlsConf)
+
+	var errHeaders error
+	set.headers, errHeaders = readHeaders()
+	errs := errors.Join(errEndpoint, errTLS, errHeaders, checkProtocol(),
+		eachSignal("COMPRESSION", checkCompression), eachSignal("TIMEOUT", checkTimeout))
+	if errs != nil {
+		return settings{}, errs
+	}
+	_, compression := signal("COMPRESSION")
+	set.gzip = compression == "gzip"
+	_, timeout := signal("TIMEOUT")
+	set.timeout = timeoutOf(timeout)
+	return set, nil
+}
+
+func readEndpoint() (endpoint, error) {
+	err := eachSignal("ENDPOINT", func(name, v string) error {
+		_, err := parseEndpoint(name, v)
+		return err
+	})
+	if err != nil {
+		return endpoint{}, err
+	}
+	name, v := signal("ENDPOINT")
+	if v == "" {
+		v = defaultEndpoint
+	}
+	return parseEndpoint(name, v)
+}
+
+func readHeaders() (map[string]string, error) {
+	var headers map[string]string
+	err := eachSignal("HEADERS", func(name, v string) (err error) {
+		headers, err = parseHeaders(name, v) // TRACES_ comes second and replaces all.
+		return err
+	})
+	return headers, err
+}
+
+// security decides between TLS and plain text in the order of otlptracegrpc:
+// certificates, then INSECURE, then the endpoint's scheme. Contradictions do
+// what they do to the app's own exporter, and are said.
+func (set *settings) security(ep endpoint, conf *tls.Config) *tls.Config {
+	plain := ep.plain
+	_, where := signal("ENDPOINT")
+	name, insecure := signal("INSECURE")
+	if insecure != "" {
+		plain = isTrue(name, insecure, nil)
+		if where != "" && ep.plain && !plain {
+			set.note(name + "=" + insecure + " overrides the scheme of " + ep.shown + ": TLS")
+		}
+	}
+	if ep.noPort && plain {
+		set.note(ep.shown + " has no port, gRPC uses 443")
+	}
+	if conf == nil && plain {
+		return nil
+	}
+	if conf == nil {
+		return &tls.Config{MinVersion: tls.VersionTLS12}
+	}
+	if plain && where != "" {
+		set.note("a certificate is set: TLS, although " + ep.shown + " says plain text")
+	}
+	return conf
+}
+
+func (set *settings) note(s string) { set.warnings = append(set.warnings, s) }
+
+func (set *settings) warn(log *slog.Logger) {
+	name, v := signal("INSECURE")
+	isTrue(name, v, log)
+	for _, w := range set.warnings {
+		log.Warn("trace export settings", "detail", w)
+	}
+}
+
+// readTLS returns nil when no certificate is set. Both prefixes are read, the
+// one for traces wins, and a client's certificate and key come in pairs.
+func readTLS() (*tls.Config, error) {
+	conf := &tls.Config{MinVersion: tls.VersionTLS12}
+	err := eachSignal("CERTIFICATE", func(name, v string) error {
+		pem, err := os.ReadFile(v)
+		if err != nil {
+			return bad(name, v, "%s", reason(err))
+		}
+		pool := x509.NewCertPool()
+		if !pool.AppendCertsFromPEM(pem) {
+			return bad(name, v, "no certificate in PEM form in it")
+		}
+		conf.RootCAs = pool
+		return nil
+	})
+	errs := []error{err}
+	for _, prefix := range []string{prefixAll, prefixTraces} {
+		cert, err := readClientCert(prefix+"CLIENT_CERTIFICATE", prefix+"CLIENT_KEY")
+		if cert != nil {
+			conf.Certificates = []tls.Certificate{*cert}
+		}
+		errs = append(errs, err)
+	}
+	if err := errors.Join(errs...); err != nil {
+		return nil, err
+	}
+	if conf.RootCAs == nil && conf.Certificates == nil {
+		return nil, nil
+	}
+	return conf, nil
+}
+
+func readClientCert(certName, keyName string) (*tls.Certificate, error) {
+	certFile, keyFile := getenv(certName), getenv(keyName)
+	switch {
+	case certFile == "" && keyFile == "":
+		return nil, nil
+	case certFile == "":
+		return nil, bad(keyName, keyFile, "a key without a certificate, set %s", certName)
+	case keyFile == "":
+		return nil, bad(certName, certFile, "a certificate without a key, set %s", keyName)
+	}
+	cert, err := os.ReadFile(certFile)
+	if err != nil {
+		return nil, bad(certName, certFile, "%s", reason(err))
+	}
+	key, err := os.ReadFile(keyFile)
+	if err != nil {
+		return nil, bad(keyName, keyFile, "%s", reason(err))
+	}
+	pair, err := tls.X509KeyPair(cert, key)
+	if err != nil {
+		return nil, bad(certName, certFile, "with %s=%q: %v", keyName, keyFile, err)
+	}
+	return &pair, nil
+}
+
+// reason is the error without the path, which the message has already.
+func reason(err error) error {
+	var pe *os.PathError
+	if errors.As(err, &pe) {
+		return pe.Err
+	}
+	return err
+}
