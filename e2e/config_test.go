@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package e2e
+
+import (
+	"encoding/json"
+	"net/url"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/gracetrace/gracetrace/e2e/internal/jaegerd"
+)
+
+func TestJaegerAcceptsConfig(t *testing.T) {
+	bin := jaegerd.Binary(t)
+	validate := func(config string) ([]byte, error) {
+		cmd := exec.Command(bin, "validate", "--config", config)
+		cmd.Dir = jaegerd.Root(t)
+		return cmd.CombinedOutput()
+	}
+	if out, err := validate("jaeger/config.yaml"); err != nil {
+		t.Errorf("jaeger validate: %v\n%s", err, out)
+	}
+
+	// That validate looks at all, and would see a field that Jaeger dropped.
+	good, err := os.ReadFile(filepath.Join(jaegerd.Root(t), "jaeger", "config.yaml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	bad := filepath.Join(t.TempDir(), "config.yaml")
+	text := strings.Replace(string(good), "enable_tracing:", "enable_trace:", 1)
+	if err := os.WriteFile(bad, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if out, err := validate(bad); err == nil {
+		t.Errorf("jaeger validate accepts an unknown field:\n%s", out)
+	}
+}
+
+// lookbacks are the values that the UI takes in a link. With any other the
+// search has no start and is answered with 400.
+var lookbacks = []string{
+	"5m", "15m", "30m", "1h", "2h", "3h", "6h", "12h", "24h",
+	"2d", "3d", "5d", "7d", "2w", "3w", "4w",
+}
+
+// A menuItem is an entry of the menus in jaeger/ui.json.
+type menuItem struct {
+	Label string
+	URL   string
+	Items []menuItem
+}
+
+// searches returns the menu's links to the search page, by label.
+func searches(t *testing.T) map[string]url.Values {
+	t.Helper()
+	data, err := os.ReadFile(filepath.Join(jaegerd.Root(t), "jaeger", "ui.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var ui struct {
+		TopTagPrefixes []string
+		Search         struct{ MaxLookback struct{ Label, Value string } }
+		Menu           []menuItem
+	}
+	if err := json.Unmarshal(data, &ui); err != nil {
+		t.Fatalf("ui.json: %v", err)
+	}
+	if !slices.Contains(ui.TopTagPrefixes, "shutdown.") {
+		t.Errorf("topTagPrefixes = %v, want shutdown. among them", ui.TopTagPrefixes)
+	}
+	if v := ui.Search.MaxLookback.Value; v != "4w" {
+		t.Errorf("search.maxLookback = %q, want 4w", v)
+	}
+	links := map[string]url.Values{}
+	for _, menu := range ui.Menu {
+		for _, item := range append(menu.Items, menu) {
+			u, err := url.Parse(item.URL)
+			if err != nil {
+				t.Errorf("menu %q: %v", item.Label, err)
+				continue
+			}
+			if u.Path == "/search" {
+				links[item.Label] = u.Query()
+			}
+		}
+	}
+	return links
+}
+
+func TestMenuLinks(t *testing.T) {
+	links := searches(t)
+	if len(links) != 3 {
+		t.Fatalf("%d links to searches, want 3: %v", len(links), links)
+	}
+	for label, q := range links {
+		if q.Get("service") != "greeter" {
+			t.Errorf("%s: service %q, want the demo's", label, q.Get("service"))
+		}
+		if !slices.Contains(lookbacks, q.Get("lookback")) {
+			t.Errorf("%s: lookback %q, want one that the UI knows", label, q.Get("lookback"))
+		}
+		var tags map[string]string
+		if s := q.Get("tags"); s != "" {
+			if err := json.Unmarshal([]byte(s), &tags); err != nil {
+				t.Errorf("%s: tags %s: %v", label, s, err)
+			}
+		}
+		for key := range q {
+			if !slices.Contains([]string{"service", "operation", "tags", "lookback", "limit"}, key) {
+				t.Errorf("%s: parameter %q is not one of the search page's", label, key)
+			}
+		}
+	}
+}

@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package e2e
+
+import (
+	"context"
+	"encoding/json"
+	"os/exec"
+	"path/filepath"
+	"syscall"
+	"testing"
+
+	"github.com/gracetrace/gracetrace/e2e/internal/jaegerd"
+	"github.com/gracetrace/gracetrace/e2e/internal/timeline"
+)
+
+// The command itself, in processes of its own that get real signals, and what
+// Jaeger then has of them.
+func TestGracetrace(t *testing.T) {
+	j := jaegerd.Start(t)
+	bin := filepath.Join(t.TempDir(), "gracetrace")
+	build := exec.Command("go", "build", "-o", bin, "./cmd/gracetrace")
+	build.Dir = jaegerd.Root(t)
+	if out, err := build.CombinedOutput(); err != nil {
+		t.Fatalf("%v: %v\n%s", build.Args, err, out)
+	}
+
+	t.Run("demo", func(t *testing.T) {
+		t.Parallel()
+		cmd := command(t, j, bin, "demo", "--json")
+		out, err := cmd.Output()
+		if err != nil {
+			t.Fatalf("demo: %v\n%s", err, stderr(err))
+		}
+		var r report
+		if err := json.Unmarshal(out, &r); err != nil {
+			t.Fatalf("demo --json: %v\n%s", err, out)
+		}
+		tree := jaegerd.Await(t, "the demo's trace", trace(j, r.TraceID), hasRoot)
+		checkFinished(t, tree)
+		checkReport(t, tree, &r)
+		for _, phase := range corePhases {
+			if len(tree.Find(phase)) != 1 {
+				t.Errorf("the demo shows %q %d times, want once", phase, len(tree.Find(phase)))
+			}
+		}
+	})
+
+	t.Run("SIGTERM with a silent client", func(t *testing.T) {
+		t.Parallel()
+		s := serve(t, j, bin, "greeter-term", "--handshake-timeout", "2s")
+		s.silentClient(t)
+		s.signal(t, syscall.SIGTERM)
+		tree := jaegerd.Await(t, "the server's trace", s.trace("grpc.server.shutdown"), hasRoot)
+		s.wait(t)
+		checkFinished(t, tree)
+		held := tree.Find("handshake wait")[0]
+		if held.Duration() < 1_000_000 {
+			t.Errorf("handshake wait took %d µs, want the silent client's 2 s", held.Duration())
+		}
+		if !timeline.OnCriticalPath(tree.CriticalPath(), child(held, "handshake")) {
+			t.Errorf("the handshake is not on the critical path:\n%s", tree.Outline())
+		}
+	})
+
+	t.Run("SIGKILL while a stream holds", func(t *testing.T) {
+		t.Parallel()
+		s := serve(t, j, bin, "greeter-kill")
+		s.openChat(t)
+		s.signal(t, syscall.SIGTERM)
+		started := s.trace("grpc.server.shutdown started")
+		jaegerd.Await(t, "a checkpoint that names the stream", started, func(tree *timeline.Tree) bool {
+			return len(tree.Find("checkpoint conn wait")) > 0 && len(tree.Find("rpc Greeter/Chat")) > 0
+		})
+		s.signal(t, syscall.SIGKILL)
+		s.wait(t)
+		tree, err := started(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		checkKilled(t, tree, "rpc Greeter/Chat")
+	})
+}
+
+func stderr(err error) []byte {
+	if exit, ok := err.(*exec.ExitError); ok {
+		return exit.Stderr
+	}
+	return nil
+}
+
+func trace(j *jaegerd.Server, id string) func(context.Context) (*timeline.Tree, error) {
+	return func(ctx context.Context) (*timeline.Tree, error) { return j.Trace(ctx, id) }
+}
+
+func hasRoot(tree *timeline.Tree) bool {
+	return len(tree.Find("grpc.server.shutdown")) > 0 &&
+		len(tree.Find("grpc.server.shutdown started")) > 0 && len(tree.Orphans()) == 0
+}
