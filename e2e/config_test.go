@@ -50,9 +50,9 @@ var lookbacks = []string{
 
 // A menuItem is an entry of the menus in jaeger/ui.json.
 type menuItem struct {
-	Label string
-	URL   string
-	Items []menuItem
+	Label string     `json:"label"`
+	URL   string     `json:"url"`
+	Items []menuItem `json:"items"`
 }
 
 // searches returns the menu's links to the search page, by label.
@@ -63,9 +63,13 @@ func searches(t *testing.T) map[string]url.Values {
 		t.Fatal(err)
 	}
 	var ui struct {
-		TopTagPrefixes []string
-		Search         struct{ MaxLookback struct{ Label, Value string } }
-		Menu           []menuItem
+		TopTagPrefixes []string `json:"topTagPrefixes"`
+		Search         struct {
+			MaxLookback struct {
+				Value string `json:"value"`
+			} `json:"maxLookback"`
+		} `json:"search"`
+		Menu []menuItem `json:"menu"`
 	}
 	if err := json.Unmarshal(data, &ui); err != nil {
 		t.Fatalf("ui.json: %v", err)

@@ -63,7 +63,7 @@ func (h *handmade) spans(t *testing.T) []*tracepb.Span {
 		} else if h.link != nil {
 			s.Links = []*tracepb.Span_Link{{TraceId: h.link, SpanId: h.link[:8]}}
 		}
-		path = append(path[:depth], s.SpanId)
+		path = append(path[:depth], s.GetSpanId())
 		if len(f) < 3 || f[2] != "unsent" {
 			spans = append(spans, s)
 		}

@@ -37,7 +37,7 @@ type Server struct {
 
 // Start runs Jaeger until the end of the test. It returns when Jaeger says that
 // it is healthy.
-func Start(t testing.TB) *Server {
+func Start(t *testing.T) *Server {
 	t.Helper()
 	bin := Binary(t)
 	// Between the choice of a port and Jaeger's listen another process can take
@@ -56,7 +56,7 @@ func Start(t testing.TB) *Server {
 
 // Binary returns the path of the Jaeger binary. It skips the test unless E2E is
 // set.
-func Binary(t testing.TB) string {
+func Binary(t *testing.T) string {
 	t.Helper()
 	if os.Getenv("E2E") == "" {
 		t.Skip("needs the real Jaeger: run `make e2e`, or set E2E=1")
@@ -69,7 +69,7 @@ func Binary(t testing.TB) string {
 }
 
 // Root returns the root of the repository.
-func Root(t testing.TB) string {
+func Root(t *testing.T) string {
 	t.Helper()
 	dir, err := os.Getwd()
 	for err == nil {
@@ -85,14 +85,15 @@ func Root(t testing.TB) string {
 	return ""
 }
 
-func (s *Server) start(t testing.TB, bin string) error {
+func (s *Server) start(t *testing.T, bin string) error {
 	t.Helper()
 	ports := FreePorts(t, 5)
 	s.OTLP = "127.0.0.1:" + ports[0]
 	s.Query = "http://127.0.0.1:" + ports[2]
 	s.health = "http://127.0.0.1:" + ports[4] + "/status"
 
-	cmd := exec.Command(bin, "--config", "jaeger/config.yaml")
+	cmd := exec.CommandContext(context.WithoutCancel(t.Context()), bin,
+		"--config", "jaeger/config.yaml") // stop ends it, in its own way
 	cmd.Dir = Root(t)
 	cmd.Env = append(os.Environ(),
 		"JAEGER_LISTEN_HOST=127.0.0.1",
@@ -139,7 +140,7 @@ func (s *Server) healthy(ctx context.Context) error {
 }
 
 // stop asks the process to end and waits until it has.
-func (s *Server) stop(t testing.TB, p *os.Process) {
+func (s *Server) stop(t *testing.T, p *os.Process) {
 	t.Helper()
 	s.http.CloseIdleConnections()
 	_ = p.Signal(syscall.SIGTERM) // an error means that it has ended
@@ -153,11 +154,11 @@ func (s *Server) stop(t testing.TB, p *os.Process) {
 }
 
 // FreePorts returns n ports of the loopback address that were free a moment ago.
-func FreePorts(t testing.TB, n int) []string {
+func FreePorts(t *testing.T, n int) []string {
 	t.Helper()
 	ports := make([]string, n)
 	for i := range ports {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
+		l, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -99,7 +99,7 @@ func (s *Server) FindTrees(ctx context.Context, q Search) ([]*timeline.Tree, err
 
 // Await asks until find returns a tree that is as wanted, and fails the test
 // after half a minute with the last one seen.
-func Await(t testing.TB, what string, find func(context.Context) (*timeline.Tree, error),
+func Await(t *testing.T, what string, find func(context.Context) (*timeline.Tree, error),
 	want func(*timeline.Tree) bool) *timeline.Tree {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)

@@ -6,6 +6,7 @@ package timeline
 // bar.
 type Section struct {
 	*Node
+
 	From, To int64 // microseconds since the epoch
 }
 
@@ -37,6 +38,7 @@ func (t *Tree) CriticalPath() []Section {
 // A bar is a span cut to what shows inside its parent.
 type bar struct {
 	*Node
+
 	from, to int64
 	up       *bar
 	children []*bar

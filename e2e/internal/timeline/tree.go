@@ -42,6 +42,7 @@ func (s *Span) parentID() string {
 // A Node is a span at its place in the timeline.
 type Node struct {
 	*Span
+
 	Up       *Node
 	Children []*Node // by start
 }
