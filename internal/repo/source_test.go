@@ -99,6 +99,21 @@ var noLooseEnds = rule{
 	},
 }
 
+var noLinkname = rule{
+	name:   "nothing is linked past the compiler",
+	reason: "grpc-go changes its unexported names in any release; what it does not export is watched from outside",
+	check: func(tb testing.TB, tree fs.FS) []string {
+		tb.Helper()
+		var out []string
+		for name, content := range goFiles(tb, tree) {
+			if strings.Contains(content, "\n//go:"+"linkname ") {
+				out = append(out, name)
+			}
+		}
+		return sorted(out)
+	},
+}
+
 var packageComment = rule{
 	name:   "every package says what it is for",
 	reason: "the package comment is the first page a reader sees",

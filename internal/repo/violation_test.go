@@ -72,6 +72,11 @@ var violations = []broken{
 		[]string{"a.go: TODO"},
 	},
 	{
+		noLinkname,
+		map[string]string{"a.go": "package a\n\n//go:" + "linkname stop google.golang.org/grpc.(*Server).stop\nfunc stop()\n"},
+		[]string{"a.go"},
+	},
+	{
 		packageComment,
 		map[string]string{
 			"a/a.go": "package a\n", "a/a_test.go": "// Package a is not said by a test.\npackage a\n",
