@@ -170,11 +170,11 @@ func (q *queue) result(opened time.Time) Result {
 	return r
 }
 
-// spanSize is an estimate, from above for ASCII, of a span's OTLP form: fixed
-// fields and their tags take under 100 bytes, a link 40, a key and value 20
-// more than their text.
+// spanSize is an estimate, from above, of a span's OTLP form: fixed fields
+// and their tags take under 100 bytes, a link 40, a key and value 20 more than
+// their text.
 func spanSize(s sdktrace.ReadOnlySpan) int {
-	n := 128 + len(s.Name()) + len(s.Status().Description) + s.SpanContext().TraceState().Len()*64
+	n := 128 + len(s.Name()) + len(s.Status().Description) + len(s.SpanContext().TraceState().String())
 	n += attrsSize(s.Attributes())
 	for _, l := range s.Links() {
 		n += 64 + attrsSize(l.Attributes)

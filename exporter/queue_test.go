@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package exporter
+
+import (
+	"context"
+	"strings"
+	"testing"
+
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/trace"
+	"google.golang.org/protobuf/proto"
+)
+
+func TestSizesAreEstimatedFromAbove(t *testing.T) {
+	real := 0
+	c := startCollector(t, "", &collector{
+		answer: func(_ context.Context, req *request) (*response, error) {
+			real = proto.Size(req)
+			return nil, nil
+		},
+	})
+	clean(t, "OTEL_EXPORTER_OTLP_ENDPOINT", "http://"+c.addr,
+		"OTEL_RESOURCE_ATTRIBUTES", "k8s.pod.name="+strings.Repeat("p", 300))
+	exp, err := newOTLP(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer safeShutdown(exp)
+	res, _, err := newResource(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	link := trace.NewSpanContext(trace.SpanContextConfig{
+		TraceID: trace.TraceID{1}, SpanID: trace.SpanID{1}, TraceFlags: 1,
+	})
+	for name, sp := range map[string]Span{
+		"bare":  span(1, "x"),
+		"error": {Name: "x", ErrorType: "forced", StatusMessage: strings.Repeat("m", 200)},
+		"links": {Name: "x", Links: []trace.Link{{SpanContext: link}, {SpanContext: link}}},
+		"attributes": {Name: strings.Repeat("ü", 100), Attributes: []attribute.KeyValue{
+			attribute.Bool("b", true), attribute.Int64("i", -1), attribute.Float64("f", 1.5),
+			attribute.String("s", strings.Repeat("世", 1000)),
+			attribute.StringSlice("ss", []string{"a", "", "ccc"}),
+			attribute.Int64Slice("is", []int64{1, -2, 1 << 60}),
+			attribute.BoolSlice("bs", []bool{true, false}),
+		}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			q := newQueue()
+			tracer := newProvider(res, q).Tracer("scope")
+			for range 50 {
+				sp.record(tracer)
+			}
+			batch, _ := q.take()
+			estimate := resourceSize(batch[0])
+			for _, s := range batch {
+				estimate += spanSize(s)
+			}
+			if err := exp.ExportSpans(t.Context(), batch); err != nil {
+				t.Fatal(err)
+			}
+			if estimate < real || estimate > 4*real {
+				t.Errorf("50 spans take %d bytes, estimated %d", real, estimate)
+			}
+		})
+	}
+}
