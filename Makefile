@@ -73,6 +73,7 @@ demo: ## Stop a server that is held up in every way and show why (ARGS=...)
 
 .PHONY: bench
 bench: ## Run the benchmarks (BENCH=regexp, BENCHTIME=1s); results in bench.out
+	@$(notempty)
 	$(GO) test -run '^$$' -bench '$(BENCH)' -benchtime $(BENCHTIME) -benchmem $(TESTFLAGS) ./... ./bench/... | tee bench.out
 	@grep -q '^Benchmark' bench.out || { echo 'bench: no benchmark matches $(BENCH)' >&2; exit 1; }
 
