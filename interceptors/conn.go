@@ -1,0 +1,160 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package interceptors
+
+import (
+	"net"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"github.com/gracetrace/gracetrace/internal/h2"
+	"github.com/gracetrace/gracetrace/internal/watch"
+)
+
+// layer watches one layer of a connection: the raw one, or the one that
+// credentials made of it. The outermost layer stamps; a covered one passes
+// everything on.
+type layer struct {
+	net.Conn
+	rec     *watch.Conn
+	srv     *watch.Server
+	addr    net.Addr
+	in, out h2.Scanner // of the goroutine that reads, of the one that writes
+	known   bool       // in has recognised HTTP/2; of the goroutine that reads
+	covered atomic.Bool
+}
+
+func newLayer(c net.Conn, a net.Addr, rec *watch.Conn, srv *watch.Server) *layer {
+	l := &layer{Conn: c, rec: rec, srv: srv, addr: a}
+	l.in.InitRead()
+	l.out.InitWrite()
+	return l
+}
+
+// Read implements net.Conn.
+func (l *layer) Read(p []byte) (int, error) {
+	if l.covered.Load() {
+		return l.Conn.Read(p)
+	}
+	l.rec.ReadBegin()
+	n, err := l.Conn.Read(p)
+	l.hasRead(p[:n], err)
+	return n, err
+}
+
+func (l *layer) hasRead(p []byte, err error) {
+	if len(p) > 0 {
+		l.in.Scan(p, (*inbound)(l))
+		if !l.known && l.in.State() == h2.StateHTTP2 {
+			l.known = true
+			l.rec.FramesSeen()
+		}
+	}
+	l.rec.ReadEnd(len(p), err)
+}
+
+// Write implements net.Conn.
+func (l *layer) Write(p []byte) (int, error) {
+	if l.covered.Load() {
+		return l.Conn.Write(p)
+	}
+	l.rec.WriteBegin()
+	n, err := l.Conn.Write(p)
+	l.rec.WriteEnd(n)
+	if n > 0 {
+		l.out.Scan(p[:n], (*outbound)(l))
+	}
+	return n, err
+}
+
+// Close implements net.Conn.
+func (l *layer) Close() error {
+	err := l.Conn.Close()
+	if !l.covered.Load() {
+		l.rec.Closed()
+	}
+	return err
+}
+
+// RemoteAddr implements net.Conn. It is the same value at each call.
+func (l *layer) RemoteAddr() net.Addr { return l.addr }
+
+// NetConn returns the connection that is watched, as tls.Conn.NetConn does.
+func (l *layer) NetConn() net.Conn { return l.Conn }
+
+// rawConn is the layer that Accept returns. grpc sets its deadline before the
+// handshake and clears it after.
+type rawConn struct {
+	*layer
+	inCredentials atomic.Bool // deadlines are the credentials' own
+}
+
+// SetDeadline implements net.Conn.
+func (c *rawConn) SetDeadline(t time.Time) error {
+	if c.inCredentials.Load() {
+		return c.Conn.SetDeadline(t)
+	}
+	if !t.IsZero() {
+		c.rec.HandshakeBegin(t)
+		return c.Conn.SetDeadline(t)
+	}
+	err := c.Conn.SetDeadline(t)
+	if c.rec.InHandshake() && c.rec.HandshakeEnd() {
+		setUserTimeout(c.Conn, time.Duration(c.srv.UserTimeout.Load()))
+	}
+	return err
+}
+
+func (c *rawConn) raw() *rawConn { return c }
+
+// isRaw is implemented by every type that Accept returns.
+type isRaw interface{ raw() *rawConn }
+
+// syscallConn adds the socket, for channelz and the application.
+type syscallConn struct{ syscall.Conn }
+
+type (
+	rawSyscallConn struct {
+		*rawConn
+		syscallConn
+	}
+	layerSyscallConn struct {
+		*layer
+		syscallConn
+	}
+)
+
+// wrapRaw watches a connection that Accept returned, with no method more and
+// none less of those that grpc and channelz look for.
+func wrapRaw(c net.Conn, a net.Addr, rec *watch.Conn, srv *watch.Server) net.Conn {
+	raw := &rawConn{layer: newLayer(c, a, rec, srv)}
+	if ready, ok := newReadyConn(raw); ok {
+		return ready
+	}
+	if sc, ok := c.(syscall.Conn); ok {
+		return rawSyscallConn{raw, syscallConn{sc}}
+	}
+	return raw
+}
+
+// cover watches what credentials made of raw. The raw layer stops watching.
+func cover(raw *rawConn, c net.Conn) net.Conn {
+	a := c.RemoteAddr()
+	if same(a, raw.Conn.RemoteAddr()) || a == nil {
+		a = raw.addr
+	}
+	l := newLayer(c, a, raw.rec, raw.srv)
+	raw.covered.Store(true)
+	sc, hasSocket := c.(syscall.Conn)
+	rr, isReady := c.(readyReader)
+	switch {
+	case isReady && hasSocket:
+		return layerReadySyscallConn{layerReadyConn{l, rr}, syscallConn{sc}}
+	case isReady:
+		return layerReadyConn{l, rr}
+	case hasSocket:
+		return layerSyscallConn{l, syscallConn{sc}}
+	}
+	return l
+}

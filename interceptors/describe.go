@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package interceptors
+
+import (
+	"context"
+	"slices"
+
+	"google.golang.org/grpc"
+
+	"github.com/gracetrace/gracetrace/internal/watch"
+	"github.com/gracetrace/gracetrace/tracer"
+)
+
+// Describe returns a copy of sd whose handlers are watched: register that one.
+// A unary RPC is seen before its message is decoded (grpc-go 1.84 and later;
+// until then right after) and outside of every interceptor. With streams set,
+// streaming RPCs are watched too, inside of every interceptor: for a server
+// that was made without [ServerOptions]. No RPC is counted twice. With a nil
+// tracer sd is returned as it is.
+func Describe(t *tracer.Tracer, sd *grpc.ServiceDesc, streams bool) *grpc.ServiceDesc {
+	if !usable(t, "Describe") || sd == nil {
+		return sd
+	}
+	s := newSensor(t)
+	d := *sd
+	d.Methods = slices.Clone(sd.Methods)
+	for i := range d.Methods {
+		m := &d.Methods[i]
+		full := "/" + sd.ServiceName + "/" + m.MethodName
+		s.methods.described.Store(full, nil)
+		m.Handler = (&unaryMethod{s.srv, s.methods.get(full, true), m.Handler}).handle
+	}
+	if !streams {
+		return &d
+	}
+	d.Streams = slices.Clone(sd.Streams)
+	for i := range d.Streams {
+		m := &d.Streams[i]
+		full := "/" + sd.ServiceName + "/" + m.StreamName
+		s.methods.described.Store(full, nil)
+		method, inner := s.methods.get(full, true), m.Handler
+		m.Handler = func(srv any, ss grpc.ServerStream) error {
+			return s.watchStream(srv, ss, method, inner)
+		}
+	}
+	return &d
+}
+
+// unaryMethod is a unary method's descriptor, watched.
+type unaryMethod struct {
+	srv    *watch.Server
+	method *watch.Method
+	inner  grpc.MethodHandler
+}
+
+func (m *unaryMethod) handle(srv any, ctx context.Context, dec func(any) error,
+	interceptor grpc.UnaryServerInterceptor,
+) (any, error) {
+	r := m.srv.Begin(ctx, m.method)
+	defer m.srv.End(r)
+	return m.inner(srv, ctx, dec, interceptor)
+}

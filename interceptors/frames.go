@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package interceptors
+
+import "github.com/gracetrace/gracetrace/internal/h2"
+
+// inbound reads the frames that the client sent.
+type inbound layer
+
+// Frame implements h2.Visitor.
+func (l *inbound) Frame(f *h2.Frame) {
+	switch f.Type {
+	case h2.FrameHeaders:
+		l.rec.StreamOpened(f.Stream)
+	case h2.FrameRSTStream:
+		l.rec.StreamClosed(f.Stream)
+	case h2.FramePing:
+		if f.Ack() && f.IsDrainPing() {
+			l.rec.DrainPingAcked()
+		}
+	}
+}
+
+// outbound reads the frames that the server sent. They have left the process
+// when it sees them.
+type outbound layer
+
+// Frame implements h2.Visitor.
+func (l *outbound) Frame(f *h2.Frame) {
+	switch f.Type {
+	case h2.FrameData, h2.FrameHeaders:
+		if f.EndStream() {
+			l.rec.StreamClosed(f.Stream)
+		}
+	case h2.FrameRSTStream:
+		l.rec.StreamClosed(f.Stream)
+	case h2.FramePing:
+		if !f.Ack() && f.IsDrainPing() {
+			l.rec.DrainPingSent()
+		}
+	case h2.FrameGoAway:
+		l.rec.GoAwaySent(f.IsFirstGoAway())
+	}
+}

@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package interceptors
+
+import (
+	"fmt"
+	"net"
+	"syscall"
+
+	"github.com/gracetrace/gracetrace/internal/watch"
+	"github.com/gracetrace/gracetrace/tracer"
+)
+
+// Listener watches lis and the connections it accepts. The result must be the
+// value given to Serve: a listener that wraps it would hide when a handshake
+// begins and ends (grpc.(*Server).handleRawConn sets and clears the deadline of
+// the connection that Accept returned). A listener that is watched already is
+// returned as it is; with a nil tracer, so is lis.
+func Listener(t *tracer.Tracer, lis net.Listener) net.Listener {
+	if !usable(t, "Listener") || lis == nil {
+		return lis
+	}
+	switch lis.(type) {
+	case *listener, *syscallListener:
+		return lis
+	}
+	l := &listener{
+		Listener: lis,
+		srv:      t.Table(),
+		rec:      t.Table().AddListener(lis.Addr(), fmt.Sprintf("%T", lis)),
+	}
+	if sc, ok := lis.(syscall.Conn); ok {
+		return &syscallListener{listener: l, Conn: sc}
+	}
+	return l
+}
+
+type listener struct {
+	net.Listener
+	srv *watch.Server
+	rec *watch.Listener
+}
+
+// syscallListener is a listener for whose socket options channelz can ask.
+type syscallListener struct {
+	*listener
+	syscall.Conn
+}
+
+// Accept implements net.Listener.
+func (l *listener) Accept() (net.Conn, error) {
+	l.rec.AcceptBegin()
+	c, err := l.Listener.Accept()
+	if err != nil {
+		l.rec.AcceptEnd()
+		return c, err
+	}
+	addr := identity(c.RemoteAddr())
+	return wrapRaw(c, addr, l.rec.Accepted(addr, c), l.srv), nil
+}
+
+// Close implements net.Listener.
+func (l *listener) Close() error {
+	if !l.rec.CloseBegin() {
+		return l.Listener.Close()
+	}
+	err := l.Listener.Close()
+	l.rec.CloseEnd()
+	return err
+}

@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package interceptors
+
+import (
+	"log/slog"
+	"math"
+	"time"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/keepalive"
+
+	"github.com/gracetrace/gracetrace/tracer"
+)
+
+// usable reports whether t can be used, and says so when it can't.
+func usable(t *tracer.Tracer, where string) bool {
+	if t == nil {
+		slog.Warn("gracetrace: interceptors." + where + " got a nil *tracer.Tracer: nothing is watched")
+	}
+	return t != nil
+}
+
+// sensorOption is one of our interceptors. server.New installs its own and
+// drops the ones it is given.
+type sensorOption struct{ grpc.ServerOption }
+
+// keepaliveOption carries grpc's opaque option together with what we must know
+// of it.
+type keepaliveOption struct {
+	grpc.ServerOption
+	userTimeout time.Duration
+}
+
+// ServerOptions returns the interceptors that watch a server's RPCs. They
+// compose with the application's own: they are chained, in the place where
+// they stand. Alone they see RPCs only: no connection, no handshake, no GOAWAY;
+// the report says so. With a nil tracer there are none.
+//
+// They cannot see a unary RPC before its message is decoded, nor one that an
+// interceptor outside of them holds; server.New and server.Wrap can.
+func ServerOptions(t *tracer.Tracer) []grpc.ServerOption {
+	if !usable(t, "ServerOptions") {
+		return nil
+	}
+	s := newSensor(t)
+	return []grpc.ServerOption{
+		sensorOption{grpc.ChainUnaryInterceptor(s.unary)},
+		sensorOption{grpc.ChainStreamInterceptor(s.stream)},
+	}
+}
+
+// KeepaliveParams is grpc.KeepaliveParams for a server whose connections are
+// watched: TCP_USER_TIMEOUT is set to kp.Timeout on them. grpc sets it only on
+// a connection whose type it knows, and with grpc.KeepaliveParams itself the
+// value can't be read: then it is grpc's default, 20 s.
+func KeepaliveParams(t *tracer.Tracer, kp keepalive.ServerParameters) grpc.ServerOption {
+	o := keepaliveOption{grpc.KeepaliveParams(kp), userTimeout(kp)}
+	if usable(t, "KeepaliveParams") {
+		o.install(t)
+	}
+	return o
+}
+
+// userTimeout is what grpc makes of kp: transport.NewServerTransport.
+func userTimeout(kp keepalive.ServerParameters) time.Duration {
+	switch {
+	case kp.Time == math.MaxInt64: // keepalive is off
+		return 0
+	case kp.Timeout == 0:
+		return 20 * time.Second
+	}
+	return kp.Timeout
+}
+
+func (o keepaliveOption) install(t *tracer.Tracer) {
+	t.Table().UserTimeout.Store(int64(o.userTimeout))
+}
+
+// Install returns opts with the stream interceptor in front and without what
+// [ServerOptions] returned: it is what server.New gives to grpc.NewServer.
+// Unary RPCs are watched by their descriptors: see [Describe].
+func Install(t *tracer.Tracer, opts []grpc.ServerOption) []grpc.ServerOption {
+	s := newSensor(t)
+	out := []grpc.ServerOption{grpc.ChainStreamInterceptor(s.stream)}
+	for _, o := range opts {
+		switch o := o.(type) {
+		case sensorOption:
+			continue
+		case keepaliveOption:
+			o.install(t)
+		}
+		out = append(out, o)
+	}
+	return out
+}

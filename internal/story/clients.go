@@ -1,0 +1,219 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package story
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"strings"
+	"time"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials"
+	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/durationpb"
+
+	"github.com/gracetrace/gracetrace/internal/servertest"
+	greeterv1 "github.com/gracetrace/gracetrace/proto/greeter/v1"
+)
+
+// healthy is a client as users have it.
+type healthy struct {
+	conn   *grpc.ClientConn
+	cancel context.CancelFunc
+	done   chan struct{} // its call has ended
+}
+
+func (h *healthy) Close() error {
+	h.cancel()
+	<-h.done
+	return h.conn.Close()
+}
+
+// add keeps a client under a name: its kind and a number.
+func (s *story) add(kind string, c io.Closer) {
+	n := 1
+	for _, name := range s.order {
+		if strings.TrimRight(name, "0123456789") == kind {
+			n++
+		}
+	}
+	name := fmt.Sprintf("%s%d", kind, n)
+	s.order = append(s.order, name)
+	s.clients[name] = c
+}
+
+func (s *story) closeClient(name string) error {
+	c, ok := s.clients[name]
+	if !ok {
+		return fmt.Errorf("there is no client %q", name)
+	}
+	delete(s.clients, name)
+	return c.Close()
+}
+
+// healthy connects a real grpc client and runs f as its call.
+func (s *story) healthy(args arguments, kind string,
+	f func(context.Context, greeterv1.GreeterClient),
+) error {
+	dial, err := s.dial(args)
+	if err != nil {
+		return err
+	}
+	deadline, err := args.duration("deadline", 0)
+	if err != nil {
+		return err
+	}
+	creds := insecure.NewCredentials()
+	if s.tls != nil {
+		creds = credentials.NewTLS(s.tls.client)
+	}
+	conn, err := grpc.NewClient("passthrough:///greeter",
+		grpc.WithContextDialer(func(ctx context.Context, _ string) (net.Conn, error) { return dial(ctx) }),
+		grpc.WithTransportCredentials(creds))
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	if deadline > 0 {
+		ctx, cancel = context.WithTimeout(context.Background(), deadline)
+	}
+	h := &healthy{conn: conn, cancel: cancel, done: make(chan struct{})}
+	go func() {
+		defer close(h.done)
+		f(ctx, greeterv1.NewGreeterClient(conn))
+	}()
+	s.add(kind, h)
+	return nil
+}
+
+func (s *story) call(args arguments) (string, error) {
+	hold, err := args.duration("hold", 0)
+	if err != nil {
+		return "", err
+	}
+	return "", s.healthy(args, "call", func(ctx context.Context, c greeterv1.GreeterClient) {
+		_, _ = c.SayHello(ctx, &greeterv1.SayHelloRequest{ // what it answers is not the story
+			Name: "ada", Duration: durationpb.New(hold), IgnoreCancel: args.has("ignore"),
+		})
+	})
+}
+
+// stream opens a stream, sends some messages and leaves it open.
+func (s *story) stream(args arguments) (string, error) {
+	n, err := args.number("messages", 1)
+	if err != nil {
+		return "", err
+	}
+	return "", s.healthy(args, "stream", func(ctx context.Context, c greeterv1.GreeterClient) {
+		_ = openStream(ctx, c, args.first, n) // ends with the connection
+		<-ctx.Done()
+	})
+}
+
+func openStream(ctx context.Context, c greeterv1.GreeterClient, kind string, n int) error {
+	switch kind {
+	case "watch":
+		w, err := c.Watch(ctx, &greeterv1.WatchRequest{Name: "ada", Interval: durationpb.New(time.Hour)})
+		if err != nil {
+			return err
+		}
+		_, err = w.Recv()
+		return err
+	case "upload":
+		u, err := c.Upload(ctx)
+		for i := 0; err == nil && i < n; i++ {
+			err = u.Send(&greeterv1.UploadRequest{Chunk: []byte("chunk")})
+		}
+		return err
+	case "chat":
+		u, err := c.Chat(ctx)
+		for i := 0; err == nil && i < n; i++ {
+			if err = u.Send(&greeterv1.ChatRequest{Text: "hello"}); err == nil {
+				_, err = u.Recv()
+			}
+		}
+		return err
+	}
+	return fmt.Errorf("unknown kind of stream %q", kind)
+}
+
+// connect brings a client that misbehaves.
+func (s *story) connect(cmd string, args arguments) (string, error) {
+	dial, err := s.dial(args)
+	if err != nil {
+		return "", err
+	}
+	hold, err := args.duration("hold", 0)
+	if err != nil {
+		return "", err
+	}
+	kind := args.first
+	if cmd == "vanish" {
+		kind = cmd
+	}
+	p, err := connect(kind, dial, s.helloFor(hold, args))
+	if err != nil {
+		return "", err
+	}
+	s.add(kind, p)
+	if kind != "vanish" {
+		<-p.Ready()
+		return "", nil
+	}
+	return "", nil
+}
+
+func (*story) helloFor(hold time.Duration, args arguments) []servertest.Call {
+	if hold == 0 {
+		return nil
+	}
+	msg, err := proto.Marshal(&greeterv1.SayHelloRequest{
+		Name: "ada", Duration: durationpb.New(hold), IgnoreCancel: args.has("ignore"),
+	})
+	if err != nil {
+		panic(err) // a message of ours
+	}
+	return []servertest.Call{{Method: greeterv1.Greeter_SayHello_FullMethodName, Message: msg}}
+}
+
+func connect(kind string, dial servertest.DialFunc, calls []servertest.Call) (servertest.Peer, error) {
+	ctx := context.Background()
+	switch kind {
+	case "silent":
+		return servertest.Silent(ctx, dial)
+	case "halftls":
+		return servertest.HalfTLS(ctx, dial)
+	case "halfpreface":
+		return servertest.HalfPreface(ctx, dial)
+	case "mute":
+		return servertest.Mute(ctx, dial, calls...)
+	case "linger":
+		return servertest.Linger(ctx, dial, calls...)
+	case "vanish":
+		if len(calls) == 0 {
+			return nil, fmt.Errorf("vanish needs hold=")
+		}
+		return vanish(ctx, dial, calls[0])
+	}
+	return nil, fmt.Errorf("unknown client %q", kind)
+}
+
+// vanish opens an RPC and resets its connection when its handler runs.
+func vanish(ctx context.Context, dial servertest.DialFunc, call servertest.Call) (servertest.Peer, error) {
+	started := make(chan struct{})
+	p, err := servertest.Vanisher(ctx, dial, call, started)
+	if err != nil {
+		return nil, err
+	}
+	synced, err := p.Sync()
+	if err != nil {
+		return nil, err
+	}
+	<-synced
+	close(started)
+	return p, nil
+}

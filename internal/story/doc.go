@@ -1,0 +1,21 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package story runs golden scenarios: a text file of commands, each followed
+// by what it is expected to print, in a testing/synctest bubble with a real
+// grpc server and real clients over memory connections. Time in a bubble is
+// exact, so the timelines are golden to the microsecond.
+//
+//	serve [timeout=D] [grace=D] [tls=wrapped|bare] [listeners=N] [stop=wait]
+//	call [hold=D] [deadline=D] [ignore]      unary, by a healthy client
+//	stream watch|upload|chat [messages=N]    left open, by a healthy client
+//	connect silent|halftls|halfpreface|mute|linger [hold=D]
+//	vanish hold=D                            resets its connection
+//	stop | gracefulstop | shutdown [in=D]    begins; the story goes on
+//	close NAME                               ends a client by itself
+//	advance D                                lets time pass
+//	wait                                     until the first stop has returned
+//	serve-again                              Serve after the stop
+//	report | json | spans | attributes NAME | log
+//
+// Clients are named by their kind and a number: call1, stream2, silent1.
+package story

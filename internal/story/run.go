@@ -1,0 +1,202 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package story
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/cockroachdb/datadriven"
+	sdktrace "go.opentelemetry.io/otel/sdk/trace"
+
+	"github.com/gracetrace/gracetrace/internal/servertest"
+	"github.com/gracetrace/gracetrace/server"
+	"github.com/gracetrace/gracetrace/tracer"
+)
+
+// Run runs every story below a folder, each in a bubble of its own.
+func Run(t *testing.T, folder string) {
+	datadriven.Walk(t, folder, func(t *testing.T, path string) {
+		synctest.Test(t, func(t *testing.T) {
+			s := newStory(t)
+			defer s.close()
+			datadriven.RunTest(t, path, func(t *testing.T, d *datadriven.TestData) string {
+				out, err := s.run(d)
+				if err != nil {
+					t.Fatalf("%s: %s: %v", d.Pos, d.Cmd, err)
+				}
+				synctest.Wait()
+				if out == "" {
+					return "ok\n"
+				}
+				return strings.TrimRight(out, "\n") + "\n"
+			})
+		})
+	})
+}
+
+type story struct {
+	t         *testing.T
+	tracer    *tracer.Tracer
+	server    *server.Server
+	listeners []*servertest.Listener
+	tls       *certificates
+	began     time.Time
+	log       *logBuffer
+	spans     *collector
+
+	clients map[string]io.Closer
+	order   []string
+	stops   []*stopCall
+	serving sync.WaitGroup
+	served  []error
+
+	mu     sync.Mutex // guards following
+	report *tracer.Report
+}
+
+// stopCall is a stop that runs while the story goes on.
+type stopCall struct {
+	name  string
+	began time.Time
+	done  chan struct{}
+	took  time.Duration
+	err   error
+}
+
+func newStory(t *testing.T) *story {
+	s := &story{
+		t: t, began: time.Now(), log: &logBuffer{}, spans: &collector{},
+		clients: make(map[string]io.Closer),
+	}
+	t.Setenv("OTEL_SERVICE_NAME", "greeter")
+	tr, err := tracer.New(context.Background(),
+		tracer.WithLogger(slog.New(slog.NewTextHandler(s.log, &slog.HandlerOptions{
+			ReplaceAttr: func(_ []string, a slog.Attr) slog.Attr {
+				if a.Key == slog.TimeKey {
+					return slog.String("at", time.Since(s.began).String())
+				}
+				if a.Key == "trace_id" || a.Key == "pid" {
+					return slog.String(a.Key, "-")
+				}
+				return a
+			},
+		}))),
+		tracer.WithExporter(func(context.Context) (sdktrace.SpanExporter, error) {
+			return s.spans, nil
+		}),
+		tracer.WithReport(func(r *tracer.Report) {
+			s.mu.Lock()
+			defer s.mu.Unlock()
+			s.report = r
+		}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.tracer = tr
+	return s
+}
+
+// run runs one command.
+func (s *story) run(d *datadriven.TestData) (string, error) {
+	args := parse(d)
+	switch d.Cmd {
+	case "serve":
+		return s.serve(args)
+	case "serve-again":
+		return s.serveAgain()
+	case "call":
+		return s.call(args)
+	case "stream":
+		return s.stream(args)
+	case "connect", "vanish":
+		return s.connect(d.Cmd, args)
+	case "close":
+		return "", s.closeClient(args.first)
+	case "stop", "gracefulstop", "shutdown":
+		return "", s.stop(d.Cmd, args)
+	case "advance":
+		return "", s.advance(args)
+	case "wait":
+		return s.wait()
+	case "report", "json", "spans", "attributes", "log":
+		return s.show(d.Cmd, args)
+	}
+	return "", fmt.Errorf("unknown command")
+}
+
+func (s *story) advance(args arguments) error {
+	d, err := time.ParseDuration(args.first)
+	if err != nil {
+		return err
+	}
+	<-time.After(d)
+	return nil
+}
+
+func (s *story) stop(name string, args arguments) error {
+	in, err := args.duration("in", 0)
+	if err != nil {
+		return err
+	}
+	c := &stopCall{name: name, began: time.Now(), done: make(chan struct{})}
+	s.stops = append(s.stops, c)
+	go func() {
+		defer close(c.done)
+		switch name {
+		case "stop":
+			s.server.Stop()
+		case "gracefulstop":
+			s.server.GracefulStop()
+		case "shutdown":
+			ctx, cancel := context.Background(), func() {}
+			if in > 0 {
+				ctx, cancel = context.WithTimeout(ctx, in)
+			}
+			defer cancel()
+			c.err = s.server.Shutdown(ctx)
+		}
+		c.took = time.Since(c.began)
+	}()
+	return nil
+}
+
+// wait waits for every stop, and for Serve.
+func (s *story) wait() (string, error) {
+	var b strings.Builder
+	for _, c := range s.stops {
+		<-c.done
+		fmt.Fprintf(&b, "%s returned after %s", c.name, c.took)
+		if c.err != nil {
+			fmt.Fprintf(&b, ": %v", c.err)
+		}
+		b.WriteByte('\n')
+	}
+	s.serving.Wait()
+	for _, err := range s.served {
+		fmt.Fprintf(&b, "Serve returned %v\n", err)
+	}
+	s.stops, s.served = nil, nil
+	return b.String(), nil
+}
+
+// close ends what the story has left running.
+func (s *story) close() {
+	for i := len(s.order) - 1; i >= 0; i-- {
+		if c, ok := s.clients[s.order[i]]; ok {
+			_ = c.Close()
+		}
+	}
+	if s.server != nil {
+		s.server.Stop()
+	}
+	s.serving.Wait()
+	s.tracer.Close()
+}

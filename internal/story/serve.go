@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package story
+
+import (
+	"crypto/tls"
+	"fmt"
+	"net"
+	"time"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials"
+
+	"github.com/gracetrace/gracetrace/interceptors"
+	"github.com/gracetrace/gracetrace/internal/greeter"
+	"github.com/gracetrace/gracetrace/internal/servertest"
+	greeterv1 "github.com/gracetrace/gracetrace/proto/greeter/v1"
+	"github.com/gracetrace/gracetrace/server"
+)
+
+// certificates are what server and clients of a story with TLS use.
+type certificates struct{ server, client *tls.Config }
+
+// serve starts the server on one or more memory listeners.
+func (s *story) serve(args arguments) (string, error) {
+	timeout, err := args.duration("timeout", 0)
+	if err != nil {
+		return "", err
+	}
+	grace, err := args.duration("grace", 20*time.Second)
+	if err != nil {
+		return "", err
+	}
+	n, err := args.number("listeners", 1)
+	if err != nil {
+		return "", err
+	}
+	opts := []grpc.ServerOption{server.GracePeriod(grace)}
+	if timeout > 0 {
+		opts = append(opts, grpc.ConnectionTimeout(timeout))
+	}
+	if args.has("tls") {
+		if s.tls, err = newCertificates(); err != nil {
+			return "", err
+		}
+		creds := credentials.NewTLS(s.tls.server)
+		if args.keys["tls"] == "wrapped" {
+			creds = interceptors.Credentials(s.tracer, creds)
+		}
+		opts = append(opts, grpc.Creds(creds))
+	}
+	s.server = server.New(s.tracer, opts...)
+	greeterv1.RegisterGreeterServer(s.server, &greeter.Server{})
+	for range n {
+		l := servertest.Listen()
+		s.listeners = append(s.listeners, l)
+		s.serveOn(l)
+	}
+	return "", nil
+}
+
+func (s *story) serveOn(l net.Listener) {
+	s.serving.Go(func() {
+		err := s.server.Serve(l)
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.served = append(s.served, err)
+	})
+}
+
+// serveAgain calls Serve after a stop.
+func (s *story) serveAgain() (string, error) {
+	return fmt.Sprintf("Serve returned %v", s.server.Serve(servertest.Listen())), nil
+}
+
+// dial is how clients reach the server: listener 0 unless on=N says otherwise.
+func (s *story) dial(args arguments) (servertest.DialFunc, error) {
+	n, err := args.number("on", 0)
+	if err != nil {
+		return nil, err
+	}
+	if n >= len(s.listeners) {
+		return nil, fmt.Errorf("there is no listener %d", n)
+	}
+	return s.listeners[n].Dial, nil
+}

@@ -1,0 +1,156 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package story
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"go.opentelemetry.io/otel/codes"
+	sdktrace "go.opentelemetry.io/otel/sdk/trace"
+	"go.opentelemetry.io/otel/trace"
+)
+
+// logBuffer is a writer that several goroutines may use.
+type logBuffer struct {
+	mu sync.Mutex // guards following
+	b  bytes.Buffer
+}
+
+func (l *logBuffer) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.Write(p)
+}
+
+// take returns what was logged since the last call.
+func (l *logBuffer) take() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	s := l.b.String()
+	l.b.Reset()
+	return s
+}
+
+// collector keeps the spans of all exports.
+type collector struct {
+	mu    sync.Mutex // guards following
+	spans []sdktrace.ReadOnlySpan
+}
+
+func (c *collector) ExportSpans(_ context.Context, spans []sdktrace.ReadOnlySpan) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.spans = append(c.spans, spans...)
+	return nil
+}
+
+func (*collector) Shutdown(context.Context) error { return nil }
+
+func (s *story) show(what string, args arguments) (string, error) {
+	switch what {
+	case "log":
+		return s.log.take(), nil
+	case "spans":
+		return s.spans.tree(), nil
+	case "attributes":
+		return s.spans.attributes(args.rest), nil
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.report == nil {
+		return "", fmt.Errorf("no report yet")
+	}
+	r := *s.report
+	r.TraceID = "-"
+	var b strings.Builder
+	if what == "json" {
+		return b.String(), r.WriteJSON(&b)
+	}
+	err := r.WriteText(&b)
+	return b.String(), err
+}
+
+// tree prints the spans, siblings by time, with their start and end since the
+// root's start.
+func (c *collector) tree() string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	children := make(map[trace.SpanID][]sdktrace.ReadOnlySpan)
+	known := make(map[trace.SpanID]bool)
+	for _, sp := range c.spans {
+		known[sp.SpanContext().SpanID()] = true
+	}
+	var zero time.Time
+	for _, sp := range c.spans {
+		parent := sp.Parent().SpanID()
+		if !known[parent] {
+			parent = trace.SpanID{}
+		}
+		children[parent] = append(children[parent], sp)
+		if zero.IsZero() || sp.StartTime().Before(zero) {
+			zero = sp.StartTime()
+		}
+	}
+	var b strings.Builder
+	var print func(parent trace.SpanID, indent string)
+	print = func(parent trace.SpanID, indent string) {
+		list := children[parent]
+		slices.SortStableFunc(list, func(x, y sdktrace.ReadOnlySpan) int {
+			if n := x.StartTime().Compare(y.StartTime()); n != 0 {
+				return n
+			}
+			if n := strings.Compare(x.Name(), y.Name()); n != 0 {
+				return n
+			}
+			return strings.Compare(fmt.Sprint(x.Attributes()), fmt.Sprint(y.Attributes()))
+		})
+		for _, sp := range list {
+			fmt.Fprintf(&b, "%s%s  %s .. %s%s\n", indent, sp.Name(), sp.StartTime().Sub(zero),
+				sp.EndTime().Sub(zero), flags(sp, known))
+			print(sp.SpanContext().SpanID(), indent+"  ")
+		}
+	}
+	print(trace.SpanID{}, "")
+	return b.String()
+}
+
+func flags(sp sdktrace.ReadOnlySpan, known map[trace.SpanID]bool) string {
+	var s string
+	if sp.Status().Code == codes.Error {
+		s += "  Error"
+	}
+	if p := sp.Parent().SpanID(); p.IsValid() && !known[p] {
+		s += "  (its parent was not sent)"
+	}
+	for _, a := range sp.Attributes() {
+		if a.Key == "shutdown.open" && a.Value.AsBool() {
+			s += "  open"
+		}
+	}
+	return s
+}
+
+// attributes prints those of every span of a name.
+func (c *collector) attributes(name string) string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	var b strings.Builder
+	for _, sp := range c.spans {
+		if sp.Name() != name {
+			continue
+		}
+		var lines []string
+		for _, a := range sp.Attributes() {
+			lines = append(lines, fmt.Sprintf("  %s=%s\n", a.Key, a.Value.Emit()))
+		}
+		slices.Sort(lines)
+		fmt.Fprintf(&b, "%s\n%s", sp.Name(), strings.Join(lines, ""))
+	}
+	return b.String()
+}

@@ -1,0 +1,230 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package watch
+
+import (
+	"io"
+	"net"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// Stage is how far a connection's handshake has come.
+type Stage uint32
+
+// A connection goes through its stages in this order; it has no TLS stage when
+// no credentials are wrapped.
+const (
+	StageTCP     Stage = iota // accepted, the handshake has not been seen to move
+	StageTLS                  // inside the credentials' ServerHandshake
+	StagePreface              // waiting for the HTTP/2 connection preface
+)
+
+// Conn is one accepted connection. Its methods are safe for concurrent use; a
+// goroutine of grpc's reads, another writes, several may close.
+type Conn struct {
+	srv        *Server
+	id         uint64
+	raw        io.Closer
+	peer       net.Addr
+	listener   string
+	accepted   Instant
+	handshake  atomicInstant // SetDeadline(now + ConnectionTimeout)
+	settled    atomicInstant // SetDeadline(zero): a transport, or failed
+	timeout    atomic.Int64  // ConnectionTimeout
+	stage      atomic.Uint32
+	read       atomic.Int64 // bytes
+	written    atomic.Int64
+	readSince  atomicInstant // a Read is in flight since
+	writeSince atomicInstant
+	lastRead   atomicInstant // when the last Read returned
+
+	mu         sync.Mutex // guards following
+	transport  bool       // the handshake succeeded
+	dispatched bool       // credentials took it away from grpc
+	removed    bool       // no longer in srv.conns
+	readErr    Instant    // terminal read error
+	closed     Instant    // first Close returned
+	gone       Instant    // first Close that returned after readErr
+	exchange
+}
+
+type atomicInstant struct{ atomic.Int64 }
+
+func (a *atomicInstant) get() Instant { return Instant(a.Load()) }
+
+// stampOnce stores now unless a moment is stored already.
+func (a *atomicInstant) stampOnce(now Instant) { a.CompareAndSwap(0, int64(now)) }
+
+// Accepted puts a connection that Accept returned into the table. raw closes
+// it, below every wrapper.
+func (l *Listener) Accepted(peer net.Addr, raw io.Closer) *Conn {
+	s := l.srv
+	c := &Conn{srv: s, raw: raw, peer: peer, listener: l.addr.String()}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	c.accepted = s.Now()
+	l.accepting, l.failed, l.acceptReturn = false, false, c.accepted
+	s.nextID++
+	c.id = s.nextID
+	s.lastAccept = c.accepted
+	s.conns[c] = struct{}{}
+	s.shaking++
+	return c
+}
+
+// HandshakeBegin is called when grpc sets the handshake's deadline, which it
+// does before anything else. A connection accepted after quit is closed
+// without it.
+func (c *Conn) HandshakeBegin(deadline time.Time) {
+	now := c.srv.Now()
+	c.handshake.stampOnce(now)
+	c.timeout.CompareAndSwap(0, int64(c.srv.At(deadline)-now))
+}
+
+// HandshakeEnd is called when grpc clears the deadline after the handshake. It
+// reports whether the connection became a transport.
+func (c *Conn) HandshakeEnd() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.settled.get() != 0 {
+		return c.transport
+	}
+	c.settled.stampOnce(c.srv.Now())
+	c.transport = c.closed == 0 && !c.dispatched
+	c.srv.mu.Lock()
+	defer c.srv.mu.Unlock()
+	if c.transport {
+		c.srv.open++
+		if c.goAway == 0 {
+			c.srv.unsent++
+		}
+	}
+	c.srv.lessLocked(&c.srv.shaking)
+	if !c.transport {
+		c.removeLocked()
+	}
+	return c.transport
+}
+
+// InHandshake reports whether grpc's handshake has begun and not ended.
+func (c *Conn) InHandshake() bool { return c.handshake.get() != 0 && c.settled.get() == 0 }
+
+// Dispatched is called when credentials kept the connection for themselves
+// (credentials.ErrConnDispatched). It is not grpc's any more.
+func (c *Conn) Dispatched() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.dispatched = true
+}
+
+// SetStage records how far the handshake has come.
+func (c *Conn) SetStage(s Stage) { c.stage.Store(uint32(s)) }
+
+// ReadBegin is called before each Read of the outermost layer.
+func (c *Conn) ReadBegin() {
+	c.readSince.Store(max(1, c.lastRead.Load()))
+}
+
+// ReadEnd is called after each Read of the outermost layer. err is terminal.
+func (c *Conn) ReadEnd(n int, err error) {
+	now := c.srv.Now()
+	c.lastRead.Store(int64(now))
+	c.readSince.Store(0)
+	c.read.Add(int64(n))
+	if err != nil {
+		c.readFailed(now)
+	}
+}
+
+func (c *Conn) readFailed(now Instant) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.readErr == 0 {
+		c.readErr = now
+		c.settleLocked()
+	}
+}
+
+// WriteBegin is called before each Write of the outermost layer.
+func (c *Conn) WriteBegin() { c.writeSince.Store(int64(c.srv.Now())) }
+
+// WriteEnd is called after it.
+func (c *Conn) WriteEnd(n int) {
+	c.writeSince.Store(0)
+	c.written.Add(int64(n))
+}
+
+// Closed is called after each Close has returned.
+func (c *Conn) Closed() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	now := c.srv.Now()
+	if c.closed == 0 {
+		c.closed = now
+	}
+	if c.readErr != 0 && c.gone == 0 {
+		c.gone = now
+	}
+	c.settleLocked()
+}
+
+// settleLocked takes the connection out of the table once nothing more can
+// happen to it. c.mu must be held.
+func (c *Conn) settleLocked() {
+	if c.removed || c.closed == 0 {
+		return
+	}
+	if c.handshake.get() != 0 && c.settled.get() == 0 {
+		return // HandshakeEnd will come
+	}
+	if c.transport && c.http2 && c.readErr == 0 {
+		return // its reader is still there
+	}
+	c.srv.mu.Lock()
+	defer c.srv.mu.Unlock()
+	switch {
+	case c.transport:
+		if c.goAway == 0 {
+			c.srv.lessLocked(&c.srv.unsent)
+		}
+		c.srv.lessLocked(&c.srv.open)
+	case c.settled.get() == 0:
+		c.srv.lessLocked(&c.srv.shaking) // accepted after quit, unserved
+	}
+	c.removeLocked()
+}
+
+// removeLocked needs c.mu and srv.mu.
+func (c *Conn) removeLocked() {
+	if c.removed {
+		return
+	}
+	c.removed = true
+	s := c.srv
+	delete(s.conns, c)
+	if s.watchedSince.get() == 0 {
+		return
+	}
+	if len(s.closed) >= keepClosed {
+		half := keepClosed / 2
+		s.forgotten += half
+		s.closed = append(s.closed[:0], s.closed[half:]...)
+	}
+	s.closed = append(s.closed, c)
+}
+
+// CloseConns closes every connection that is not gone, below grpc: its reader
+// then fails, which cancels the connection's streams as grpc's Stop would.
+func (s *Server) CloseConns() {
+	s.mu.Lock()
+	open := make([]*Conn, 0, len(s.conns))
+	for c := range s.conns {
+		open = append(open, c)
+	}
+	s.mu.Unlock()
+	for _, c := range open {
+		_ = c.raw.Close() // closed already: nothing to do
+	}
+}

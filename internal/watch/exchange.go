@@ -1,0 +1,161 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package watch
+
+import "net"
+
+// exchange is what the frames of a connection tell: RFC 9113 section 6.8 and
+// what grpc-go makes of it (internal/transport.(*http2Server).Drain). Guarded
+// by Conn.mu.
+type exchange struct {
+	http2       bool    // frames are seen in both directions
+	goAway      Instant // the first GOAWAY has left
+	ping        Instant // the PING after it has left
+	pingAck     Instant // and was acknowledged
+	finalGoAway Instant // the GOAWAY that names the last stream has left
+
+	streams   map[uint32]struct{} // open stream ids
+	maxStream uint32              // highest stream id the client has opened
+	late      int                 // streams opened during a shutdown
+	lastLate  Instant             // when the last of those was
+	doneAt    Instant             // when the last open stream was closed
+}
+
+// FramesSeen is called once both directions were recognised as HTTP/2.
+func (c *Conn) FramesSeen() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.http2 = true
+}
+
+// StreamOpened is called when the client's HEADERS have arrived.
+func (c *Conn) StreamOpened(id uint32) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if id <= c.maxStream {
+		return // trailers, or a protocol error that grpc will answer
+	}
+	c.maxStream = id
+	if c.srv.watchedSince.get() != 0 {
+		c.late++
+		c.lastLate = c.srv.Now()
+	}
+	if c.streams == nil {
+		c.streams = make(map[uint32]struct{})
+	}
+	c.streams[id] = struct{}{}
+}
+
+// StreamClosed is called when the server's END_STREAM has left or a
+// RST_STREAM went in either direction; one may follow the other.
+func (c *Conn) StreamClosed(id uint32) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if _, ok := c.streams[id]; !ok {
+		return
+	}
+	delete(c.streams, id)
+	if len(c.streams) == 0 && c.srv.watchedSince.get() != 0 {
+		c.doneAt = c.srv.Now()
+	}
+}
+
+// GoAwaySent is called when a GOAWAY has left. headsUp says that it names the
+// highest possible stream: the first of the two.
+func (c *Conn) GoAwaySent(headsUp bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	now := c.srv.Now()
+	if !headsUp && c.finalGoAway == 0 {
+		c.finalGoAway = now
+	}
+	if c.goAway != 0 {
+		return
+	}
+	c.goAway = now
+	if c.transport && !c.removed {
+		c.srv.mu.Lock()
+		defer c.srv.mu.Unlock()
+		c.srv.lessLocked(&c.srv.unsent)
+	}
+}
+
+// DrainPingSent is called when the PING that follows the first GOAWAY left.
+func (c *Conn) DrainPingSent() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.ping == 0 {
+		c.ping = c.srv.Now()
+	}
+}
+
+// DrainPingAcked is called when its acknowledgement has arrived.
+func (c *Conn) DrainPingAcked() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.pingAck == 0 {
+		c.pingAck = c.srv.Now()
+	}
+}
+
+// ConnState is a snapshot of a Conn. Instants that have not happened are zero.
+type ConnState struct {
+	ID       uint64
+	Peer     string
+	Network  string
+	Addr     net.Addr // the very value RemoteAddr returns, to be compared only
+	Listener string
+	Accepted Instant
+
+	// Handshake is zero for a connection that was accepted after quit and
+	// closed unserved. Settled is its end; Transport says how it ended.
+	Handshake, Settled Instant
+	Timeout            int64 // ConnectionTimeout, nanoseconds
+	Stage              Stage
+	Transport          bool
+
+	BytesRead, BytesWritten            int64
+	Reading                            bool
+	WriteSince, LastRead               Instant
+	HTTP2                              bool // frames were seen
+	GoAway, Ping, PingAck, FinalGoAway Instant
+	Streams                            int // open now
+	Late                               int // opened since Watch
+	LastLate, StreamsDone              Instant
+
+	ReadErr, Closed, Gone Instant
+}
+
+func (c *Conn) state() ConnState {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return ConnState{
+		ID: c.id, Peer: c.peer.String(), Network: c.peer.Network(), Addr: c.peer,
+		Listener: c.listener, Accepted: c.accepted,
+		Handshake: c.handshake.get(), Settled: c.settled.get(), Timeout: c.timeout.Load(),
+		Stage: Stage(c.stage.Load()), Transport: c.transport,
+		BytesRead: c.read.Load(), BytesWritten: c.written.Load(),
+		Reading: c.readSince.get() != 0, WriteSince: c.writeSince.get(),
+		LastRead: c.lastRead.get(), HTTP2: c.http2,
+		GoAway: c.goAway, Ping: c.ping, PingAck: c.pingAck, FinalGoAway: c.finalGoAway,
+		Streams: len(c.streams), Late: c.late, LastLate: c.lastLate, StreamsDone: c.doneAt,
+		ReadErr: c.readErr, Closed: c.closed, Gone: c.goneLocked(),
+	}
+}
+
+// goneLocked is when grpc let go of the connection: the later of its terminal
+// read error and the first Close that returned after it. Where the reader's
+// end can't be seen (TLS that is not wrapped), the first Close counts.
+func (c *Conn) goneLocked() Instant {
+	switch {
+	case c.gone != 0:
+		return c.gone
+	case c.closed == 0:
+		return 0
+	case c.readErr != 0:
+		return max(c.closed, c.readErr)
+	case c.transport && c.http2:
+		return 0
+	}
+	return c.closed
+}

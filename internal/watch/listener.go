@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package watch
+
+import "net"
+
+// Listener is a listener that has been given to Serve.
+type Listener struct {
+	srv    *Server
+	addr   net.Addr
+	goType string
+
+	// Guarded by srv.mu.
+	accepting    bool // an Accept is pending
+	failed       bool // the last Accept returned an error
+	acceptReturn Instant
+	closeBegin   Instant
+	closeEnd     Instant
+}
+
+// ListenerState is a snapshot of a Listener.
+type ListenerState struct {
+	Addr   string
+	GoType string
+
+	CloseBegin, CloseEnd Instant
+	// AcceptReturned is when its accept loop was over: the last Accept
+	// returned with an error and the listener was closed. A loop that sleeps
+	// after a temporary error has no Accept pending and counts as over, since
+	// grpc's loop leaves that sleep at quit.
+	AcceptReturned Instant
+}
+
+// AcceptBegin is called before each Accept.
+func (l *Listener) AcceptBegin() {
+	l.srv.mu.Lock()
+	defer l.srv.mu.Unlock()
+	l.accepting = true
+}
+
+// AcceptEnd is called after an Accept that returned an error. One that
+// returned a connection is told by [Listener.Accepted].
+func (l *Listener) AcceptEnd() {
+	l.srv.mu.Lock()
+	defer l.srv.mu.Unlock()
+	l.accepting, l.failed = false, true
+	l.acceptReturn = l.srv.Now()
+	l.srv.changedLocked()
+}
+
+// CloseBegin is called before the inner Close. It reports whether this is the
+// first one.
+func (l *Listener) CloseBegin() (first bool) {
+	l.srv.mu.Lock()
+	defer l.srv.mu.Unlock()
+	if l.closeBegin != 0 {
+		return false
+	}
+	l.closeBegin = l.srv.Now()
+	return true
+}
+
+// CloseEnd is called after the first inner Close has returned.
+func (l *Listener) CloseEnd() {
+	l.srv.mu.Lock()
+	defer l.srv.mu.Unlock()
+	l.closeEnd = l.srv.Now()
+	l.srv.changedLocked()
+}
+
+// overLocked reports whether the listener is closed and its loop has ended.
+func (l *Listener) overLocked() bool {
+	return l.closeEnd != 0 && !l.accepting && (l.failed || l.acceptReturn == 0)
+}
+
+func (l *Listener) stateLocked() ListenerState {
+	s := ListenerState{
+		Addr: l.addr.String(), GoType: l.goType,
+		CloseBegin: l.closeBegin, CloseEnd: l.closeEnd,
+	}
+	if l.overLocked() {
+		s.AcceptReturned = max(l.acceptReturn, l.closeBegin)
+	}
+	return s
+}

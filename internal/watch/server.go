@@ -1,0 +1,165 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package watch
+
+import (
+	"context"
+	"net"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"go.opentelemetry.io/otel/trace"
+)
+
+// keepClosed bounds how many connections that closed during a shutdown are
+// kept for its report. The ones that closed last held it longest.
+const keepClosed = 20_000
+
+// Server is the table of one grpc server. It is safe for concurrent use.
+type Server struct {
+	Clock
+
+	// Resolve reads from an RPC's context who called. It is set once, before
+	// the first RPC, and called only during a shutdown.
+	Resolve func(context.Context) Caller
+	// ListenerClosing is called before a listener's first Close. It is set
+	// once, before the first listener is added.
+	ListenerClosing func()
+
+	// UserTimeout is the TCP_USER_TIMEOUT that grpc would set, in
+	// nanoseconds: the Timeout of its keepalive.ServerParameters. Zero: none.
+	UserTimeout atomic.Int64
+
+	inflight inflight
+	// watchedSince is when a shutdown began; zero: none is being watched.
+	watchedSince atomicInstant
+	shared       sync.Once
+	common       any
+
+	mu         sync.Mutex // guards following
+	listeners  []*Listener
+	conns      map[*Conn]struct{}
+	closed     []*Conn // left the table since Watch, oldest first
+	forgotten  int     // how many of those were dropped to stay within bounds
+	nextID     uint64
+	lastAccept Instant
+	wake       func()
+	shaking    int // accepted, neither a transport yet nor closed
+	unsent     int // transports whose first GOAWAY has not left
+	open       int // transports that are not gone
+}
+
+// Caller is who made an RPC, as far as its context tells.
+type Caller struct {
+	Addr      net.Addr
+	UserAgent string
+	Span      trace.SpanContext // the app's own span, if it has one
+}
+
+// NewServer returns an empty table.
+func NewServer() *Server {
+	s := &Server{Clock: NewClock(), conns: make(map[*Conn]struct{})}
+	s.UserTimeout.Store(int64(20 * time.Second)) // grpc's default keepalive Timeout
+	s.inflight.init()
+	return s
+}
+
+// Shared returns what the first call's make returned: state that the sensors of
+// one server have in common.
+func (s *Server) Shared(make func() any) any {
+	s.shared.Do(func() { s.common = make() })
+	return s.common
+}
+
+// AddListener puts a listener into the table. goType names its type.
+func (s *Server) AddListener(addr net.Addr, goType string) *Listener {
+	l := &Listener{srv: s, addr: addr, goType: goType}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	// A server that stops and starts again leaves its old listeners behind.
+	s.listeners = slices.DeleteFunc(s.listeners, func(l *Listener) bool {
+		return s.watchedSince.get() == 0 && l.overLocked()
+	})
+	s.listeners = append(s.listeners, l)
+	return l
+}
+
+// Watch starts a shutdown: from now on what ends is kept. wake is called when
+// a phase may have ended; it must not block. Watch returns the moment from
+// which it watches; ok is false when another shutdown is being watched.
+func (s *Server) Watch(wake func()) (call Instant, ok bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.watchedSince.get() != 0 {
+		return 0, false
+	}
+	s.wake = wake
+	call = s.Now()
+	s.watchedSince.Store(int64(call))
+	return call, true
+}
+
+// Unwatch ends what Watch began and forgets what was kept.
+func (s *Server) Unwatch() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.watchedSince.Store(0)
+	s.wake, s.closed, s.forgotten = nil, nil, 0
+	s.inflight.forget()
+}
+
+// changedLocked wakes the shutdown's goroutine. s.mu must be held.
+func (s *Server) changedLocked() {
+	if s.wake != nil {
+		s.wake()
+	}
+}
+
+// lessLocked takes one from a count of holders and wakes the shutdown's
+// goroutine when none is left: a phase may have ended. s.mu must be held.
+func (s *Server) lessLocked(count *int) {
+	*count--
+	if *count == 0 {
+		s.changedLocked()
+	}
+}
+
+// Snapshot is the table at one moment.
+type Snapshot struct {
+	At         Instant
+	Listeners  []ListenerState
+	Conns      []ConnState
+	RPCs       []RPCState
+	LastAccept Instant
+	// Forgotten counts connections and RPCs that ended early in the shutdown
+	// and were dropped to stay within bounds.
+	ForgottenConns, ForgottenRPCs int
+}
+
+// Snapshot reads everything. Between Watch and Unwatch it includes what has
+// ended since. Its cost is linear in what the table holds.
+func (s *Server) Snapshot() Snapshot {
+	s.mu.Lock()
+	snap := Snapshot{
+		At: s.Now(), LastAccept: s.lastAccept, ForgottenConns: s.forgotten,
+		Listeners: make([]ListenerState, 0, len(s.listeners)),
+		Conns:     make([]ConnState, 0, len(s.conns)+len(s.closed)),
+	}
+	for _, l := range s.listeners {
+		snap.Listeners = append(snap.Listeners, l.stateLocked())
+	}
+	conns := make([]*Conn, 0, cap(snap.Conns))
+	conns = append(conns, s.closed...)
+	for c := range s.conns {
+		conns = append(conns, c)
+	}
+	s.mu.Unlock()
+	for _, c := range conns {
+		snap.Conns = append(snap.Conns, c.state())
+	}
+	slices.SortFunc(snap.Conns, func(a, b ConnState) int { return int(int64(a.ID) - int64(b.ID)) })
+	snap.RPCs, snap.ForgottenRPCs = s.inflight.snapshot(s.watchedSince.get(), snap.At)
+	return snap
+}

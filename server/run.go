@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"os"
+	"os/signal"
+	"syscall"
+)
+
+// Run serves on every listener until SIGTERM or SIGINT arrives or ctx is
+// cancelled, and then does what [Server.Shutdown] does within the grace period.
+// It returns nil after a graceful stop, a *DeadlineError after a forced one, and
+// the error of a Serve that failed, which stops the others. It never exits the
+// process; a second signal has its default effect and does.
+func (s *Server) Run(ctx context.Context, listeners ...net.Listener) error {
+	if s.broken != nil {
+		return s.broken
+	}
+	if len(listeners) == 0 {
+		return errors.New("server: Run needs at least one listener")
+	}
+	ctx, release := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
+	defer release()
+	failed := make(chan error, len(listeners))
+	for _, lis := range listeners {
+		go func() { failed <- s.Serve(lis) }()
+	}
+	s.logServing(listeners)
+
+	var serveErr error
+	serving := len(listeners)
+	select {
+	case <-ctx.Done():
+		release() // a second signal kills
+	case serveErr = <-failed:
+		serving--
+	}
+	err := s.Shutdown(context.WithoutCancel(ctx))
+	for ; serving > 0; serving-- {
+		// Serve returns once grpc's stop has; a forced stop does not wait for
+		// handlers that do not end.
+		if e := s.awaitServe(failed); e != nil && serveErr == nil {
+			serveErr = e
+		}
+	}
+	if serveErr != nil {
+		return fmt.Errorf("server: %w", serveErr)
+	}
+	return err
+}
+
+// awaitServe returns what the next Serve returns. It gives up on one that does
+// not return although the stop is over.
+func (s *Server) awaitServe(failed <-chan error) error {
+	select {
+	case err := <-failed:
+		return err
+	case <-s.stopping().abandoned():
+		return nil
+	}
+}
+
+func (s *Server) logServing(listeners []net.Listener) {
+	addrs := make([]string, len(listeners))
+	for i, lis := range listeners {
+		addrs[i] = lis.Addr().String()
+	}
+	s.t.Logger().Info("serving", slog.Any("addresses", addrs), "pid", os.Getpid(),
+		"grace_period_ms", s.grace.Milliseconds())
+}

@@ -1,0 +1,126 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package server
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"sync"
+	"time"
+
+	"google.golang.org/grpc"
+
+	"github.com/gracetrace/gracetrace/interceptors"
+	"github.com/gracetrace/gracetrace/tracer"
+)
+
+// GRPC is what [Wrap] needs of a server. *grpc.Server and *xds.GRPCServer have
+// it.
+type GRPC interface {
+	grpc.ServiceRegistrar
+	GetServiceInfo() map[string]grpc.ServiceInfo
+	Serve(net.Listener) error
+	GracefulStop()
+	Stop()
+}
+
+// Server is a grpc server whose shutdown is traced. It is a
+// grpc.ServiceRegistrar. Its methods are safe for concurrent use, as far as
+// grpc's are.
+type Server struct {
+	grpc    GRPC
+	t       *tracer.Tracer
+	grace   time.Duration
+	streams bool // descriptors of streams are wrapped
+	broken  error
+
+	mu   sync.Mutex // guards following
+	stop *stop      // the first stop call
+}
+
+// New makes a grpc server with the sensors installed. opts are grpc's own and
+// this package's, in one list; interceptors in it keep their order. TLS is
+// watched if its credentials are:
+//
+//	server.New(t, grpc.Creds(interceptors.Credentials(t, creds)))
+//
+// With a nil tracer, or an option with a bad value, Serve returns an error that
+// says so.
+func New(t *tracer.Tracer, opts ...grpc.ServerOption) *Server {
+	s := newServer(t)
+	opts = s.configure(opts)
+	if s.t != nil {
+		opts = interceptors.Install(s.t, opts)
+	}
+	s.grpc = grpc.NewServer(opts...)
+	return s
+}
+
+// Wrap traces the shutdown of a server that exists, before services are
+// registered with it: RPCs of services that are registered through the result
+// are seen, inside the server's interceptors if they are streams. Register,
+// Serve and stop through the result, or it does not see them.
+func Wrap(srv GRPC, t *tracer.Tracer) *Server {
+	s := newServer(t)
+	s.grpc, s.streams = srv, true
+	if srv == nil {
+		s.broken = errors.New("server.Wrap: the server is nil")
+	}
+	return s
+}
+
+func newServer(t *tracer.Tracer) *Server {
+	s := &Server{}
+	if t == nil {
+		s.broken = errors.New("server: the *tracer.Tracer is nil: make one with tracer.New")
+	} else {
+		s.t = t.ForServer()
+	}
+	s.grace, s.broken = gracePeriod(s.broken)
+	return s
+}
+
+// Unwrap returns the grpc server. Stopping it directly is not traced.
+func (s *Server) Unwrap() GRPC { return s.grpc }
+
+// RegisterService implements grpc.ServiceRegistrar.
+func (s *Server) RegisterService(sd *grpc.ServiceDesc, impl any) {
+	if s.t != nil {
+		sd = interceptors.Describe(s.t, sd, s.streams)
+	}
+	s.grpc.RegisterService(sd, impl)
+}
+
+// GetServiceInfo returns what grpc's returns; package reflection asks for it.
+func (s *Server) GetServiceInfo() map[string]grpc.ServiceInfo { return s.grpc.GetServiceInfo() }
+
+// Serve accepts connections on lis until the server stops, as grpc's Serve
+// does; call it once for each of several listeners. After a stop it returns nil
+// once the stop and its flush are over. Called after a stop it closes lis and
+// returns grpc.ErrServerStopped.
+func (s *Server) Serve(lis net.Listener) error {
+	if s.broken != nil {
+		return s.broken
+	}
+	if lis == nil {
+		return errors.New("server: Serve: the listener is nil")
+	}
+	if st := s.stopping(); st != nil {
+		_ = lis.Close()
+		return fmt.Errorf("server: Serve of %s after a stop, it was never served: %w",
+			lis.Addr(), grpc.ErrServerStopped)
+	}
+	err := s.grpc.Serve(interceptors.Listener(s.t, lis))
+	if st := s.stopping(); st != nil {
+		<-st.flushed
+	}
+	return err
+}
+
+// stopping returns the first stop call, nil if there was none.
+func (s *Server) stopping() *stop {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.stop
+}

@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package server
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/gracetrace/gracetrace/tracer"
+)
+
+// Bounds of what is kept of a budget for the forced stop and the flush.
+const (
+	maxReserve     = 2 * time.Second
+	reserveDivisor = 5
+)
+
+// DeadlineError is what Shutdown and Run return when the grace period was not
+// enough and what was left had to be cut.
+type DeadlineError struct {
+	// Holders are what still held when the forced stop began.
+	Holders []tracer.Holder
+	// Report is the whole shutdown. It is never nil.
+	Report *tracer.Report
+	cause  error
+}
+
+// Error implements error.
+func (e *DeadlineError) Error() string {
+	return fmt.Sprintf("shutdown forced after %s: %s", e.Report.Duration, e.Report.Verdict)
+}
+
+// Unwrap returns context.DeadlineExceeded, or context.Canceled when the context
+// given to Shutdown was cancelled.
+func (e *DeadlineError) Unwrap() error { return e.cause }
+
+// Shutdown stops gracefully, and by force what has not ended when the earlier
+// of ctx's deadline and the grace period comes near: a fifth of the budget, at
+// most 2 s, is kept for the forced stop and the flush. It returns nil if every
+// RPC ended by itself, and a *DeadlineError otherwise. A call after another
+// stop waits for that one, or for ctx.
+func (s *Server) Shutdown(ctx context.Context) error {
+	if s.broken != nil {
+		return s.broken
+	}
+	ctx, cancel := context.WithTimeout(ctx, s.grace)
+	defer cancel()
+	deadline, _ := ctx.Deadline()
+	budget := time.Until(deadline)
+	st, first := s.begin(true, max(budget, 0))
+	if !first {
+		return st.join(ctx)
+	}
+	go st.call(s.grpc.GracefulStop)
+	reserve := min(budget/reserveDivisor, maxReserve)
+	timer := time.NewTimer(budget - reserve)
+	defer timer.Stop()
+	var cause error
+	select {
+	case <-st.returned:
+	case <-timer.C:
+		cause = context.DeadlineExceeded
+	case <-ctx.Done():
+		cause = ctx.Err()
+	}
+	if cause != nil {
+		s.force(st)
+	}
+	flushCtx, cancelFlush := flushContext(ctx, deadline)
+	defer cancelFlush()
+	report := st.finish(flushCtx)
+	if cause != nil && report.Outcome != tracer.OutcomeGraceful {
+		return &DeadlineError{Holders: st.holders, Report: report, cause: cause}
+	}
+	return nil
+}
+
+// flushContext lasts until the deadline, even if the caller has cancelled: the
+// evidence still has to get out.
+func flushContext(ctx context.Context, deadline time.Time) (context.Context, context.CancelFunc) {
+	return context.WithDeadline(context.WithoutCancel(ctx), deadline)
+}
+
+func (st *stop) join(ctx context.Context) error {
+	select {
+	case <-st.flushed:
+		return nil
+	case <-ctx.Done():
+		return fmt.Errorf("server: waiting for an earlier stop: %w", ctx.Err())
+	}
+}

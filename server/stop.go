@@ -1,0 +1,149 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package server
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"google.golang.org/grpc"
+
+	"github.com/gracetrace/gracetrace/tracer"
+)
+
+// forceWait is how long a forced Stop is given before every connection is
+// closed under it: Stop waits for handshakes, and on grpc-go up to 1.84 for
+// the lock that a GracefulStop holds while handlers run.
+const forceWait = 100 * time.Millisecond
+
+// stop is the first stop call of a server. The others join it.
+type stop struct {
+	graceful bool
+	trace    *tracer.Shutdown
+	returned chan struct{} // grpc's call returned
+	flushed  chan struct{} // the report is made and the spans are out
+	once     sync.Once
+	report   *tracer.Report
+	forcing  sync.Once
+	holders  []tracer.Holder // that the forced stop cut
+}
+
+// begin announces a stop call. first is false if there has been one: it is
+// returned, and the call is to join it.
+func (s *Server) begin(graceful bool, budget time.Duration) (st *stop, first bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.stop != nil {
+		return s.stop, false
+	}
+	st = &stop{
+		graceful: graceful, returned: make(chan struct{}), flushed: make(chan struct{}),
+	}
+	st.trace, _ = s.t.BeginShutdown(tracer.Call{
+		Graceful: graceful, Budget: budget, GRPCVersion: grpc.Version,
+	})
+	s.stop = st
+	return st, true
+}
+
+// call makes grpc's call.
+func (st *stop) call(f func()) {
+	defer close(st.returned)
+	defer st.trace.Returned()
+	f()
+}
+
+// finish ends the trace. Only the first call's ctx counts.
+func (st *stop) finish(ctx context.Context) *tracer.Report {
+	st.once.Do(func() {
+		defer close(st.flushed)
+		st.report = st.trace.Finish(ctx)
+	})
+	return st.report
+}
+
+// abandoned is closed when the stop is over but grpc's call has not returned.
+// It is nil, which blocks, when it has: then Serve will return too.
+func (st *stop) abandoned() <-chan struct{} {
+	<-st.flushed
+	select {
+	case <-st.returned:
+		return nil
+	default:
+		return st.flushed
+	}
+}
+
+// GracefulStop is grpc's: it stops accepting, sends GOAWAY and waits for every
+// RPC, for as long as they take. Then it flushes the trace, for at most 2 s. A
+// call after another stop waits for that one. See [Server.Shutdown] for one
+// that ends by a deadline.
+func (s *Server) GracefulStop() {
+	if s.t == nil {
+		s.grpc.GracefulStop()
+		return
+	}
+	st, first := s.begin(true, 0)
+	if !first {
+		<-st.flushed
+		return
+	}
+	defer st.finish(context.Background())
+	st.call(s.grpc.GracefulStop)
+}
+
+// Stop is grpc's: it closes every connection, which cancels their RPCs. Then it
+// flushes the trace, for at most 2 s. During a GracefulStop it forces that one;
+// it does not wait for handlers that ignore their context, but the trace names
+// them.
+func (s *Server) Stop() {
+	if s.t == nil {
+		s.grpc.Stop()
+		return
+	}
+	st, first := s.begin(false, 0)
+	switch {
+	case first:
+		defer st.finish(context.Background())
+		st.call(s.grpc.Stop)
+	case st.graceful:
+		s.force(st)
+		st.finish(context.Background())
+	}
+	<-st.flushed
+}
+
+// force stops what a GracefulStop waits for, and waits for its return, but not
+// for handlers that do not end.
+func (s *Server) force(st *stop) {
+	st.forcing.Do(func() {
+		select {
+		case <-st.returned:
+			return
+		default:
+		}
+		st.holders = st.trace.Forced()
+		stopped := make(chan struct{})
+		go func() { // its end is awaited, but not for ever: see forceWait
+			defer close(stopped)
+			s.grpc.Stop()
+		}()
+		if !within(forceWait, stopped) {
+			s.t.Table().CloseConns()
+		}
+		within(forceWait, st.returned)
+	})
+}
+
+// within waits for done, for at most d, and reports whether it came.
+func within(d time.Duration, done <-chan struct{}) bool {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-done:
+		return true
+	case <-t.C:
+		return false
+	}
+}

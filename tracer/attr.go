@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package tracer
+
+// attr is an attribute in the making: nothing of package attribute is built
+// until a span is sent.
+type attr struct {
+	key   string
+	value any // string, bool, int, int64 or float64
+}
+
+// Attribute keys. The first block are semantic conventions (v1.43.0), written
+// out because importing a semconv package ties users to one otel version.
+const (
+	keyRPCSystem   = "rpc.system.name"
+	keyRPCMethod   = "rpc.method"
+	keyRPCOriginal = "rpc.method_original"
+	keyPeerAddress = "network.peer.address"
+	keyPeerPort    = "network.peer.port"
+	keyUserAgent   = "user_agent.original"
+
+	// Of the root.
+	keyOutcome    = "shutdown.outcome"
+	keyVerdict    = "shutdown.verdict"
+	keyCall       = "shutdown.call"   // GracefulStop or Stop
+	keySource     = "shutdown.source" // call: server announced it
+	keyGRPC       = "shutdown.grpc.version"
+	keyCulprit    = "shutdown.culprit"       // its kind
+	keyCulPhase   = "shutdown.culprit.phase" // the phase it held
+	keyCulState   = "shutdown.culprit.state"
+	keyCulMethod  = "shutdown.culprit.method"
+	keyRPCsCut    = "shutdown.rpcs_cut"
+	keyCutPrefix  = "shutdown.rpcs_cut." // and a method
+	keySummarised = "shutdown.spans.summarised"
+
+	// Of a phase and of a checkpoint.
+	keyPhase      = "shutdown.phase"
+	keyElapsed    = "shutdown.elapsed" // seconds since the call
+	keyStartLeft  = "shutdown.start."  // handshakes, connections, rpcs, handlers
+	keyEndLeft    = "shutdown.end."
+	keyReleasedBy = "shutdown.released_by"
+	keyGap        = "shutdown.gap" // seconds
+
+	// Of a holder. Durations are in seconds.
+	keyKind             = "shutdown.holder.kind"
+	keyState            = "shutdown.holder.state"
+	keyAge              = "shutdown.holder.age"
+	keyDetail           = "shutdown.holder.detail"
+	keyOpen             = "shutdown.open"
+	keyListener         = "shutdown.listener"
+	keyBytesRead        = "shutdown.bytes_read"
+	keyHandshakeTimeout = "shutdown.handshake.timeout"
+	keyTransport        = "shutdown.handshake.ok"
+	keyGoAwaySent       = "shutdown.goaway.sent"
+	keyPingAcked        = "shutdown.ping.acknowledged"
+	keyFramesSeen       = "shutdown.frames_seen"
+	keyDeadlineLeft     = "shutdown.rpc.deadline_left"
+	keyReceived         = "shutdown.rpc.messages_received"
+	keySent             = "shutdown.rpc.messages_sent"
+	keyCtxCancelled     = "shutdown.rpc.ctx_cancelled" // seconds before the end
+	keyLate             = "shutdown.late_streams"
+
+	// Of a summary span, for what has no span of its own.
+	keyCount    = "shutdown.summary.count"
+	keyMax      = "shutdown.summary.max"      // seconds
+	keyUpTo     = "shutdown.summary.held_le_" // and a duration
+	keyMoreThan = "shutdown.summary.held_gt_"
+)

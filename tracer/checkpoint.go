@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package tracer
+
+import "time"
+
+// maxCheckpointHolders is how many holders a checkpoint names.
+const maxCheckpointHolders = 3
+
+// nextCheckpoint returns when the checkpoint after the one at last is due: at
+// 1, 3 and 6 s, then every 5 s, and after a minute at twice the spacing each
+// time, up to 1 min.
+func nextCheckpoint(last time.Duration) time.Duration {
+	switch {
+	case last < time.Second:
+		return time.Second
+	case last < 3*time.Second:
+		return 3 * time.Second
+	case last < 6*time.Second:
+		return 6 * time.Second
+	case last < time.Minute:
+		return last + 5*time.Second
+	}
+	at, step := 61*time.Second, 10*time.Second
+	for at <= last {
+		at += step
+		step = min(2*step, time.Minute)
+	}
+	return at
+}
+
+// checkpoint sends what holds the shutdown now: one span since the last
+// checkpoint, and below it the holders to blame. In a run that is killed these
+// are the evidence.
+func (s *spans) checkpoint(tl *timeline, views []phaseView) {
+	v := &views[len(views)-1]
+	open := longest(openHolders(v), maxCheckpointHolders)
+	if s.progress+1+len(open) > maxProgressSpans {
+		return
+	}
+	s.progress += 1 + len(open)
+	b := bounds{s.last, tl.now}
+	s.last = tl.now + tick
+	id := newSpanID()
+	attrs := append([]attr{
+		{keyPhase, string(v.phase)}, {keyElapsed, tl.now.Seconds()},
+		{keyVerdict, tl.verdictSoFar(v)},
+	}, tl.left(tl.now).attrs(keyEndLeft)...)
+	s.emit(id, s.started, spanCheckpoint+string(v.phase), b, attrs)
+	for i, hb := range within(b, open) {
+		s.emit(newSpanID(), id, open[i].name, hb, open[i].attributes(v.phase))
+	}
+}
+
+// openHolders returns what of a phase still holds: the culprits themselves, an
+// RPC rather than its connection.
+func openHolders(v *phaseView) []holder {
+	var open []holder
+	for _, h := range v.holders {
+		if h.blame >= 0 && h.children[h.blame].Kind != HolderConnection {
+			h = h.children[h.blame]
+		}
+		if h.Open {
+			open = append(open, h)
+		}
+	}
+	return open
+}

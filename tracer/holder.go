@@ -1,0 +1,170 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package tracer
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	"go.opentelemetry.io/otel/trace"
+
+	"github.com/gracetrace/gracetrace/internal/watch"
+)
+
+// HolderKind is what kind of thing keeps a server from stopping.
+type HolderKind string
+
+// The kinds of holders.
+const (
+	HolderListener   HolderKind = "listener"   // its Close or Accept has not returned
+	HolderHandshake  HolderKind = "handshake"  // accepted, not a transport yet
+	HolderConnection HolderKind = "connection" // open
+	HolderRPC        HolderKind = "rpc"        // open, its handler runs
+	HolderHandler    HolderKind = "handler"    // runs, its connection is gone
+)
+
+// State says what a holder waits for.
+type State string
+
+// The states of a handshake, a connection and an RPC.
+const (
+	StateTCP     State = "tcp"     // nothing, or no HTTP/2, has arrived
+	StateTLS     State = "tls"     // inside the credentials' handshake
+	StatePreface State = "preface" // waits for the HTTP/2 connection preface
+
+	StatePingUnacked  State = "ping unacknowledged" // 5 s until grpc goes on without
+	StateGoAwayUnsent State = "goaway unsent"       // the first GOAWAY has not left
+	StateWriteBlocked State = "write blocked"       // a Write in flight for 1 s
+	StateLinger       State = "linger"              // up to 1 s for the peer to close
+	StateStreams      State = "streams open"        // no handler of ours has them
+
+	StateInRecv    State = "in Recv"
+	StateInSend    State = "in Send"
+	StateInHandler State = "in handler"
+)
+
+// Holder is one thing that kept a server from stopping, during one phase.
+type Holder struct {
+	Kind      HolderKind `json:"kind"`
+	State     State      `json:"state,omitempty"`
+	Method    string     `json:"method,omitempty"` // pkg.Service/Method
+	Original  string     `json:"method_original,omitempty"`
+	Peer      string     `json:"peer,omitempty"`
+	UserAgent string     `json:"user_agent,omitempty"`
+	Listener  string     `json:"listener,omitempty"`
+	// Held is how long it held this phase, Age how old it was at the end: since
+	// it was accepted or, for an RPC, since it began.
+	Held Duration `json:"held_us"`
+	Age  Duration `json:"age_us"`
+	// Open says that it still held at the end of what is known.
+	Open bool `json:"open,omitempty"`
+	// Detail is the rest in words.
+	Detail string `json:"detail,omitempty"`
+}
+
+// holder is a Holder in a timeline, with what it consists of.
+type holder struct {
+	Holder
+	name       string // of its bar and its span
+	start, end time.Duration
+	key        holderKey
+	children   []holder
+	blame      int // the child that held it; -1: itself
+	attrs      []attr
+	link       trace.SpanContext
+}
+
+// holderKey identifies a holder across timelines of one shutdown.
+type holderKey struct {
+	kind HolderKind
+	id   uint64
+	part string
+}
+
+// holders returns what held a phase, the earliest first; p.end may be never.
+func (tl *timeline) holders(p phaseLine) []holder {
+	var hs []holder
+	switch p.phase {
+	case PhaseListenerClose:
+		hs = tl.closingListeners(p)
+	case PhaseHandshakeWait:
+		hs = append(tl.acceptingListeners(p), tl.handshakes(p)...)
+	case PhaseGoAway, PhaseConnWait, PhaseForcedStop:
+		hs = tl.connections(p)
+	case PhaseHandlerWait:
+		hs = tl.handlers(p)
+	}
+	slices.SortStableFunc(hs, func(a, b holder) int { return int(a.start - b.start) })
+	return hs
+}
+
+// place sets a holder's bar to what it held of the phase, and says whether that
+// is anything.
+func (tl *timeline) place(h *holder, p phaseLine, start, end time.Duration) bool {
+	h.start = max(start, p.start)
+	h.end = min(end, p.end, max(tl.now, h.start))
+	h.Open = end > tl.now
+	h.Held = Duration(h.end - h.start)
+	return end > p.start && start < p.end
+}
+
+func (tl *timeline) closingListeners(p phaseLine) (hs []holder) {
+	for i, l := range tl.listeners {
+		h := holder{name: "listener", key: holderKey{HolderListener, uint64(i), "close"}, blame: -1}
+		h.Kind, h.Listener = HolderListener, l.addr
+		h.Detail = fmt.Sprintf("Close of %s", l.goType)
+		if !tl.place(&h, p, l.closeBegin, l.closeEnd) {
+			continue
+		}
+		h.Age = h.Held
+		if len(tl.listeners) > 1 || h.Held >= Duration(time.Millisecond) {
+			hs = append(hs, h)
+		}
+	}
+	return hs
+}
+
+func (tl *timeline) acceptingListeners(p phaseLine) (hs []holder) {
+	for i, l := range tl.listeners {
+		h := holder{name: "listener", key: holderKey{HolderListener, uint64(i), "accept"}, blame: -1}
+		h.Kind, h.Listener = HolderListener, l.addr
+		h.Detail = fmt.Sprintf("Accept of %s has not returned since Close", l.goType)
+		if tl.place(&h, p, p.start, l.acceptReturned) && h.Held >= Duration(time.Millisecond) {
+			h.Age = Duration(h.end - l.closeBegin)
+			hs = append(hs, h)
+		}
+	}
+	return hs
+}
+
+func (tl *timeline) handshakes(p phaseLine) (hs []holder) {
+	for i := range tl.conns {
+		c := &tl.conns[i]
+		h := holder{name: "handshake", key: holderKey{HolderHandshake, c.id, ""}, blame: -1}
+		if !tl.place(&h, p, c.accepted, c.handshakeOver()) {
+			continue
+		}
+		h.Kind, h.Peer, h.Listener = HolderHandshake, c.peer, c.listener
+		h.Age = Duration(h.end - c.accepted)
+		h.State, h.Detail = handshakeState(c)
+		h.attrs = []attr{
+			{keyBytesRead, c.bytesRead},
+			{keyHandshakeTimeout, c.timeout.Seconds()},
+			{keyTransport, c.transport},
+		}
+		hs = append(hs, h)
+	}
+	return hs
+}
+
+func handshakeState(c *connLine) (State, string) {
+	read := fmt.Sprintf("%d bytes read", c.bytesRead)
+	switch {
+	case c.stage == watch.StageTLS:
+		return StateTLS, "inside the credentials' handshake, " + read
+	case c.stage == watch.StagePreface:
+		return StatePreface, "TLS done, no HTTP/2 preface, " + read
+	}
+	return StateTCP, read
+}

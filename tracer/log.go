@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package tracer
+
+import (
+	"context"
+	"log/slog"
+	"time"
+
+	"github.com/gracetrace/gracetrace/exporter"
+	"github.com/gracetrace/gracetrace/internal/watch"
+)
+
+// The records of a shutdown. Their messages are constant.
+const (
+	logStarted  = "shutdown started"
+	logProgress = "shutdown progress"
+	logFinished = "shutdown finished"
+	logLost     = "shutdown spans lost"
+)
+
+func (s *Shutdown) log(level slog.Level, msg string, args ...any) {
+	args = append(args, "trace_id", s.spans.traceID.String())
+	s.t.cfg.log.Log(context.Background(), level, msg, args...)
+}
+
+func millis(d time.Duration) slog.Value {
+	return slog.Float64Value(float64(d.Microseconds()) / 1e3)
+}
+
+func (s *Shutdown) logStarted(snap *watch.Snapshot) {
+	args := []any{"connections", len(snap.Conns), "rpcs", len(snap.RPCs)}
+	if s.call.Budget > 0 {
+		args = append(args, "budget_ms", millis(s.call.Budget))
+	}
+	s.log(slog.LevelInfo, logStarted, args...)
+}
+
+func (s *Shutdown) logProgress(tl *timeline, v *phaseView) {
+	args := []any{
+		"phase", string(v.phase), "duration_ms", millis(tl.now), "verdict", tl.verdictSoFar(v),
+	}
+	args = append(args, holderArgs(v.culprit)...)
+	s.log(slog.LevelInfo, logProgress, args...)
+}
+
+func (s *Shutdown) logFinished(r *Report, main *phaseView) {
+	level := slog.LevelInfo
+	switch {
+	case r.Outcome == OutcomeForced:
+		level = slog.LevelError
+	case s.call.Budget > 0 && time.Duration(r.Duration) > s.call.Budget/2:
+		level = slog.LevelWarn
+	}
+	args := []any{
+		"outcome", string(r.Outcome), "duration_ms", millis(time.Duration(r.Duration)),
+		"phase", string(main.phase), "verdict", r.Verdict,
+	}
+	args = append(args, holderArgs(main.culprit)...)
+	if n := cutTotal(r.RPCsCut); n > 0 {
+		args = append(args, "rpcs_cut", n)
+	}
+	if r.JaegerURL != "" {
+		args = append(args, "jaeger_url", r.JaegerURL)
+	}
+	s.log(level, logFinished, args...)
+}
+
+func holderArgs(h *holder) []any {
+	if h == nil {
+		return nil
+	}
+	args := []any{"holder.kind", string(h.Kind)}
+	if h.State != "" {
+		args = append(args, "holder.state", string(h.State))
+	}
+	if h.Method != "" {
+		args = append(args, "rpc.method", h.Method)
+	}
+	if h.Peer != "" {
+		args = append(args, "peer", h.Peer)
+	}
+	return append(args, "held_ms", millis(time.Duration(h.Held)))
+}
+
+// logLost comes after the verdict's record, which must not wait for a flush.
+func (s *Shutdown) logLost(r exporter.Result) {
+	n := 0
+	for _, c := range r.Lost {
+		n += c
+	}
+	if n == 0 {
+		return
+	}
+	args := []any{"spans_lost", n, "spans_sent", r.Sent, "reasons", r.Lost}
+	if r.Err != nil {
+		args = append(args, "err", r.Err)
+	}
+	if r.GoneAt > 0 {
+		args = append(args, "collector_gone_ms", millis(r.GoneAt))
+	}
+	s.log(slog.LevelWarn, logLost, args...)
+}

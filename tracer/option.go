@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package tracer
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/url"
+	"os"
+	"strings"
+
+	"go.opentelemetry.io/otel/sdk/resource"
+	sdktrace "go.opentelemetry.io/otel/sdk/trace"
+)
+
+// envUIURL is where Jaeger's UI is, for links.
+const envUIURL = "GRACETRACE_UI_URL"
+
+// Option changes what [New] makes.
+type Option interface{ apply(*config) error }
+
+type optionFunc func(*config) error
+
+func (f optionFunc) apply(c *config) error { return f(c) }
+
+type config struct {
+	log      *slog.Logger
+	report   func(*Report)
+	factory  func(context.Context) (sdktrace.SpanExporter, error)
+	resource *resource.Resource
+	uiURL    string
+}
+
+func newConfig(opts []Option) (*config, error) {
+	c := &config{log: slog.Default()}
+	var errs []error
+	if v := os.Getenv(envUIURL); v != "" {
+		u, err := url.Parse(v)
+		if err == nil && (u.Scheme != "http" && u.Scheme != "https" || u.Host == "") {
+			err = errors.New("want http://host or https://host")
+		}
+		if err != nil {
+			errs = append(errs, fmt.Errorf("%s=%q: %w", envUIURL, v, err))
+		}
+		c.uiURL = strings.TrimSuffix(v, "/")
+	}
+	for _, o := range opts {
+		if o == nil {
+			errs = append(errs, errors.New("a nil Option"))
+			continue
+		}
+		errs = append(errs, o.apply(c))
+	}
+	return c, errors.Join(errs...)
+}
+
+// WithLogger sets where the log records go. By default, slog.Default().
+func WithLogger(l *slog.Logger) Option {
+	return optionFunc(func(c *config) error {
+		if l == nil {
+			return errors.New("WithLogger: nil *slog.Logger")
+		}
+		c.log = l
+		return nil
+	})
+}
+
+// WithReport hands f the report of each shutdown, once its spans were flushed
+// and before the stop returns to its caller. A panic in f is recovered. By
+// default, nobody gets it.
+func WithReport(f func(*Report)) Option {
+	return optionFunc(func(c *config) error {
+		if f == nil {
+			return errors.New("WithReport: nil func")
+		}
+		c.report = f
+		return nil
+	})
+}
+
+// WithExporter sends the spans through an exporter that f makes. It is called
+// once at the start, to probe, and anew at each shutdown, so that certificates
+// and tokens are read again. By default, OTLP over gRPC by the OTEL_*
+// environment variables.
+func WithExporter(f func(context.Context) (sdktrace.SpanExporter, error)) Option {
+	return optionFunc(func(c *config) error {
+		if f == nil {
+			return errors.New("WithExporter: nil func")
+		}
+		c.factory = f
+		return nil
+	})
+}
+
+// WithResource sets the resource of the spans. By default, it is read from
+// OTEL_SERVICE_NAME and OTEL_RESOURCE_ATTRIBUTES.
+func WithResource(r *resource.Resource) Option {
+	return optionFunc(func(c *config) error {
+		if r == nil {
+			return errors.New("WithResource: nil *resource.Resource")
+		}
+		c.resource = r
+		return nil
+	})
+}

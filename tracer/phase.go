@@ -1,0 +1,191 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package tracer
+
+import "time"
+
+// Phase is a part of a shutdown. The phases follow grpc-go's (*Server).stop;
+// they are sequential and together they are the whole of the call.
+type Phase string
+
+// The phases, in their order.
+const (
+	// PhaseQuit lasts from the call until the first listener's Close begins.
+	// Another stop call that holds the server's lock holds it up.
+	PhaseQuit Phase = "quit"
+	// PhaseListenerClose lasts until the last listener's Close has returned.
+	PhaseListenerClose Phase = "listener close"
+	// PhaseHandshakeWait lasts until every accept loop has returned and every
+	// accepted connection is a transport or closed. Until then no client gets
+	// a GOAWAY.
+	PhaseHandshakeWait Phase = "handshake wait"
+	// PhaseGoAway lasts until the first GOAWAY has left on every connection
+	// that can send one, at most one second. Stop has no such phase.
+	PhaseGoAway Phase = "GOAWAY"
+	// PhaseConnWait lasts until the last connection is gone.
+	PhaseConnWait Phase = "conn wait"
+	// PhaseForcedStop lasts from a Stop on top of a GracefulStop until the
+	// last connection is gone.
+	PhaseForcedStop Phase = "forced stop"
+	// PhaseHandlerWait lasts until the call returns: handlers whose
+	// connection is gone are still running.
+	PhaseHandlerWait Phase = "handler wait"
+)
+
+// goAwayLimit bounds the GOAWAY phase; connections that take longer are
+// followed in conn wait. A Write that has been in flight for as long is blocked.
+const goAwayLimit = time.Second
+
+// phaseLine is a phase's place in a timeline. end is never while it lasts.
+type phaseLine struct {
+	phase      Phase
+	start, end time.Duration
+}
+
+// phases returns the phases that have begun. The last one may still last.
+// What was not seen to end ended, at the latest, when the call returned.
+func (tl *timeline) phases() []phaseLine {
+	steps := []struct {
+		phase Phase
+		end   func(start time.Duration) time.Duration
+	}{
+		{PhaseQuit, tl.quitEnd},
+		{PhaseListenerClose, tl.listenerCloseEnd},
+		{PhaseHandshakeWait, tl.handshakeWaitEnd},
+		{PhaseGoAway, tl.goAwayEnd},
+		{PhaseConnWait, tl.connWaitEnd},
+		{PhaseHandlerWait, func(time.Duration) time.Duration { return tl.returned }},
+	}
+	var lines []phaseLine
+	at := time.Duration(0)
+	for _, step := range steps {
+		if step.phase == PhaseGoAway && !tl.graceful {
+			continue
+		}
+		end := min(max(at, step.end(at)), tl.returned)
+		if end > tl.now {
+			lines = append(lines, phaseLine{step.phase, at, never})
+			break
+		}
+		lines = append(lines, phaseLine{step.phase, at, end})
+		at = end
+	}
+	return tl.cut(lines)
+}
+
+// cut puts the forced stop into its place: the wait that it ended ends there,
+// and it lasts until the last connection is gone.
+func (tl *timeline) cut(lines []phaseLine) []phaseLine {
+	if tl.forced == never {
+		return lines
+	}
+	var out []phaseLine
+	forced := phaseLine{PhaseForcedStop, tl.forced, tl.forced}
+	for _, l := range lines {
+		switch {
+		case l.phase == PhaseHandlerWait:
+			if forced.end > forced.start {
+				out = append(out, forced)
+			}
+			return append(out, l)
+		case l.end <= tl.forced:
+			out = append(out, l)
+			continue
+		case l.start < tl.forced:
+			out = append(out, phaseLine{l.phase, l.start, tl.forced})
+		}
+		forced.end = l.end
+	}
+	return append(out, forced)
+}
+
+func (tl *timeline) quitEnd(start time.Duration) time.Duration {
+	if tl.blind() {
+		return start
+	}
+	end := never
+	for _, l := range tl.listeners {
+		end = min(end, l.closeBegin)
+	}
+	return end
+}
+
+func (tl *timeline) listenerCloseEnd(start time.Duration) time.Duration {
+	end := start
+	for _, l := range tl.listeners {
+		end = max(end, l.closeEnd)
+	}
+	return end
+}
+
+func (tl *timeline) handshakeWaitEnd(start time.Duration) time.Duration {
+	end := start
+	for _, l := range tl.listeners {
+		end = max(end, l.acceptReturned)
+	}
+	for i := range tl.conns {
+		end = max(end, tl.conns[i].handshakeOver())
+	}
+	return end
+}
+
+func (tl *timeline) goAwayEnd(start time.Duration) time.Duration {
+	end := start
+	for i := range tl.conns {
+		c := &tl.conns[i]
+		if c.transport && c.gone > start && c.goAway > start && c.frames &&
+			c.writeSince > start-goAwayLimit {
+			end = max(end, min(c.goAway, c.gone, start+goAwayLimit))
+		}
+	}
+	return end
+}
+
+func (tl *timeline) connWaitEnd(start time.Duration) time.Duration {
+	end := start
+	for i := range tl.conns {
+		if c := &tl.conns[i]; c.transport {
+			end = max(end, c.gone)
+		}
+	}
+	if tl.blind() { // the RPCs are all we know of connections
+		for i := range tl.rpcs {
+			end = max(end, tl.rpcs[i].end)
+		}
+	}
+	return end
+}
+
+// Left is how many of each kind were still there at a moment.
+type Left struct {
+	Handshakes  int `json:"handshakes"`
+	Connections int `json:"connections"`
+	RPCs        int `json:"rpcs"`     // open, their connection is there
+	Handlers    int `json:"handlers"` // running, their connection is gone
+}
+
+// left counts what was there at a moment. What ended at that very moment was
+// not.
+func (tl *timeline) left(at time.Duration) Left {
+	var n Left
+	for i := range tl.conns {
+		c := &tl.conns[i]
+		switch {
+		case c.accepted <= at && c.handshakeOver() > at:
+			n.Handshakes++
+		case c.transport && c.settled <= at && c.gone > at:
+			n.Connections++
+		}
+	}
+	for i := range tl.rpcs {
+		r := &tl.rpcs[i]
+		switch {
+		case r.begin > at || r.end <= at:
+		case tl.gone(r) > at:
+			n.RPCs++
+		default:
+			n.Handlers++
+		}
+	}
+	return n
+}

@@ -1,0 +1,279 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package tracer
+
+import (
+	"math/rand/v2"
+	"net"
+	"strconv"
+	"time"
+
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/trace"
+
+	"github.com/gracetrace/gracetrace/exporter"
+)
+
+// Bounds of a shutdown's trace. With two parts to a connection they add up to
+// 1,500 spans; the rest is counted in one summary span a phase.
+const (
+	maxConnSpans     = 200
+	maxRPCSpans      = 500
+	maxProgressSpans = 400
+)
+
+// Names of the spans that are neither a phase nor a holder.
+const (
+	spanRoot       = "grpc.server.shutdown"
+	spanStarted    = "grpc.server.shutdown started"
+	spanCheckpoint = "checkpoint " // and the phase
+	spanSummary    = "summary"     // of the holders that have no span of their own
+)
+
+// spans makes the spans of one shutdown and sends them as they end. It is used
+// by one goroutine at a time.
+type spans struct {
+	session *exporter.Session
+	wall    time.Time // the call
+	traceID trace.TraceID
+	root    trace.SpanID
+	started trace.SpanID
+	links   []trace.Link
+
+	ids       map[holderKey]trace.SpanID
+	phases    int           // phases sent
+	phaseEnd  time.Duration // where the last one ended
+	sent      map[holderKey]bool
+	connsLeft int
+	rpcsLeft  int
+	progress  int           // spans sent for checkpoints
+	last      time.Duration // the last checkpoint
+	missed    int           // holders without a span of their own
+}
+
+func newSpans(session *exporter.Session, wall time.Time) *spans {
+	s := &spans{
+		session: session, wall: wall, root: newSpanID(), started: newSpanID(),
+		ids: make(map[holderKey]trace.SpanID), sent: make(map[holderKey]bool),
+		connsLeft: maxConnSpans, rpcsLeft: maxRPCSpans, phaseEnd: tick, last: 2 * tick,
+	}
+	for !s.traceID.IsValid() {
+		hi, lo := rand.Uint64(), rand.Uint64()
+		for i := range 8 {
+			s.traceID[i], s.traceID[8+i] = byte(hi>>(8*i)), byte(lo>>(8*i))
+		}
+	}
+	return s
+}
+
+func newSpanID() (id trace.SpanID) {
+	for !id.IsValid() {
+		n := rand.Uint64()
+		for i := range id {
+			id[i] = byte(n >> (8 * i))
+		}
+	}
+	return id
+}
+
+// id is the span of a holder; it is known before the span is sent.
+func (s *spans) id(k holderKey) trace.SpanID {
+	id, ok := s.ids[k]
+	if !ok {
+		id = newSpanID()
+		s.ids[k] = id
+	}
+	return id
+}
+
+func (s *spans) emit(id, parent trace.SpanID, name string, b bounds, attrs []attr) {
+	s.session.Emit(s.span(id, parent, name, b, attrs))
+}
+
+func (s *spans) span(id, parent trace.SpanID, name string, b bounds, attrs []attr) exporter.Span {
+	return exporter.Span{
+		TraceID: s.traceID, SpanID: id, Parent: parent, Name: name,
+		Start: s.wall.Add(b.start), End: s.wall.Add(b.end), Attributes: attributes(attrs),
+	}
+}
+
+// begin sends the span that says a shutdown has started. Where it stands alone,
+// the process was killed.
+func (s *spans) begin(call Call) {
+	s.emit(s.started, trace.SpanID{}, spanStarted, bounds{tick, 2 * tick}, call.attrs())
+}
+
+// advance sends the phases that have ended. Conn wait is held back until the
+// call has returned: its end is known only then.
+func (s *spans) advance(tl *timeline, views []phaseView) {
+	for ; s.phases < len(views); s.phases++ {
+		v := &views[s.phases]
+		if v.end == never || v.phase == PhaseConnWait && tl.returned > tl.now {
+			return
+		}
+		b := after(s.phaseEnd, v.start, v.end)
+		s.phaseEnd = b.end
+		id := s.id(holderKey{kind: HolderKind(v.phase)})
+		s.holders(v, id, b, true)
+		s.emit(id, s.root, string(v.phase), b, tl.phaseAttrs(v))
+	}
+}
+
+// ended sends, while conn wait lasts, the connections that are gone: at most
+// half of what may still be sent, so that the later ones, which held longer,
+// find their place.
+func (s *spans) ended(tl *timeline, views []phaseView) {
+	if v := &views[len(views)-1]; v.phase == PhaseConnWait && v.end == never {
+		b := after(s.phaseEnd, v.start, tl.now)
+		s.holders(v, s.id(holderKey{kind: HolderKind(v.phase)}), b, false)
+	}
+}
+
+// holders sends those of v's holders that have ended and were not sent yet; the
+// longest of them, if there are too many. The last call for a phase sends a
+// summary of the others.
+func (s *spans) holders(v *phaseView, parent trace.SpanID, b bounds, last bool) {
+	var over []holder
+	for _, h := range v.holders {
+		if !s.sent[h.key] && (last || !h.Open) {
+			over = append(over, h)
+		}
+	}
+	left := &s.connsLeft
+	if v.phase == PhaseHandlerWait {
+		left = &s.rpcsLeft
+	}
+	n := *left
+	if !last {
+		n /= 2
+	}
+	chosen := longest(over, n)
+	*left -= len(chosen)
+	s.tree(parent, b, chosen, v.phase)
+	if last {
+		s.summary(parent, b, over, v.phase)
+	}
+}
+
+// tree sends holders and what they consist of.
+func (s *spans) tree(parent trace.SpanID, b bounds, hs []*holder, phase Phase) {
+	for i, hb := range within(b, hs) {
+		h := hs[i]
+		s.sent[h.key] = true
+		id := s.id(h.key)
+		sp := s.span(id, parent, h.name, hb, h.attributes(phase))
+		if h.link.IsValid() && h.link.IsSampled() {
+			sp.Links = []trace.Link{{SpanContext: h.link}}
+		}
+		if len(h.children) > 0 {
+			chosen := s.parts(h)
+			s.tree(id, hb, chosen, phase)
+			s.summary(id, hb, h.children, phase)
+		}
+		s.session.Emit(sp)
+	}
+}
+
+// parts chooses the children of a connection that get spans: its own parts, and
+// as many RPCs as may still be sent.
+func (s *spans) parts(h *holder) []*holder {
+	var parts []*holder
+	var rpcs []holder
+	for i := range h.children {
+		if c := &h.children[i]; c.Kind == HolderConnection {
+			parts = append(parts, c)
+		} else {
+			rpcs = append(rpcs, *c)
+		}
+	}
+	chosen := longest(rpcs, s.rpcsLeft)
+	s.rpcsLeft -= len(chosen)
+	return append(parts, chosen...)
+}
+
+// summary sends one span for the holders among hs that have none.
+func (s *spans) summary(parent trace.SpanID, b bounds, hs []holder, phase Phase) {
+	var count int
+	var longest Duration
+	histogram := make([]int64, len(summaryBuckets)+1)
+	for i := range hs {
+		h := &hs[i]
+		if s.sent[h.key] {
+			continue
+		}
+		s.sent[h.key] = true
+		count++
+		longest = max(longest, h.Held)
+		at := 0
+		for at < len(summaryBuckets) && time.Duration(h.Held) > summaryBuckets[at] {
+			at++
+		}
+		histogram[at]++
+	}
+	if count == 0 {
+		return
+	}
+	s.missed += count
+	attrs := []attr{
+		{keyPhase, string(phase)}, {keyCount, count}, {keyMax, time.Duration(longest).Seconds()},
+	}
+	for i, n := range histogram {
+		key := keyMoreThan + summaryBuckets[len(summaryBuckets)-1].String()
+		if i < len(summaryBuckets) {
+			key = keyUpTo + summaryBuckets[i].String()
+		}
+		attrs = append(attrs, attr{key, n})
+	}
+	s.emit(newSpanID(), parent, spanSummary, b, attrs)
+}
+
+// summaryBuckets are the upper bounds of a summary's histogram.
+var summaryBuckets = []time.Duration{
+	10 * time.Millisecond, 100 * time.Millisecond, time.Second, 10 * time.Second,
+}
+
+// end sends the root, the last of a shutdown's spans.
+func (s *spans) end(tl *timeline, r *Report, call Call, main *phaseView) {
+	sp := s.span(s.root, trace.SpanID{}, spanRoot, bounds{0, max(tl.returned, s.phaseEnd)},
+		append(call.attrs(), rootAttrs(r, main, s.missed)...))
+	sp.Links = s.links
+	if r.Outcome == OutcomeForced {
+		sp.ErrorType, sp.StatusMessage = string(OutcomeForced), r.Verdict
+	}
+	s.session.Emit(sp)
+}
+
+func attributes(attrs []attr) []attribute.KeyValue {
+	out := make([]attribute.KeyValue, 0, len(attrs))
+	for _, a := range attrs {
+		switch v := a.value.(type) {
+		case string:
+			out = append(out, attribute.String(a.key, v))
+		case bool:
+			out = append(out, attribute.Bool(a.key, v))
+		case int:
+			out = append(out, attribute.Int(a.key, v))
+		case int64:
+			out = append(out, attribute.Int64(a.key, v))
+		case float64:
+			out = append(out, attribute.Float64(a.key, v))
+		}
+	}
+	return out
+}
+
+// peerAttrs splits a peer as the semantic conventions want it.
+func peerAttrs(peer string) []attr {
+	if peer == "" {
+		return nil
+	}
+	host, port, err := net.SplitHostPort(peer)
+	if err != nil {
+		return []attr{{keyPeerAddress, peer}}
+	}
+	attrs := []attr{{keyPeerAddress, host}}
+	if n, err := strconv.Atoi(port); err == nil {
+		attrs = append(attrs, attr{keyPeerPort, n})
+	}
+	return attrs
+}

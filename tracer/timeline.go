@@ -1,0 +1,206 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package tracer
+
+import (
+	"context"
+	"net"
+	"slices"
+	"time"
+
+	"go.opentelemetry.io/otel/trace"
+
+	"github.com/gracetrace/gracetrace/internal/watch"
+)
+
+// timeline is all that has been seen of one shutdown up to a moment. Its times
+// count from the call: what was before is negative, what has not happened is
+// never. Phases, holders and the verdict are functions of it and of nothing
+// else.
+type timeline struct {
+	graceful bool // GracefulStop; else Stop
+	now      time.Duration
+	returned time.Duration // grpc's call returned
+	forced   time.Duration // Stop was called on top of GracefulStop
+	// abandoned says that the call has not returned: the server gave up.
+	abandoned bool
+
+	listeners  []listenerLine
+	conns      []connLine // by id
+	rpcs       []rpcLine  // by begin
+	lastAccept time.Duration
+
+	forgottenConns, forgottenRPCs int
+}
+
+type listenerLine struct {
+	addr, goType                         string
+	closeBegin, closeEnd, acceptReturned time.Duration
+}
+
+type connLine struct {
+	id       uint64
+	peer     string
+	addr     net.Addr // compared only
+	agent    string   // user-agent of one of its RPCs
+	listener string
+
+	accepted           time.Duration
+	handshake          time.Duration // never: accepted after quit, closed unserved
+	settled            time.Duration // the handshake's end
+	timeout            time.Duration // ConnectionTimeout
+	stage              watch.Stage
+	transport          bool
+	bytesRead          int64
+	writeSince         time.Duration
+	frames             bool
+	goAway, ping       time.Duration
+	pingAck, finalGoAw time.Duration
+	streams, late      int
+	streamsDone        time.Duration
+	closed, gone       time.Duration
+}
+
+// handshakeOver is when the connection stopped holding the handshake wait.
+func (c *connLine) handshakeOver() time.Duration {
+	if c.handshake == never {
+		return min(c.settled, c.closed)
+	}
+	return c.settled
+}
+
+type rpcLine struct {
+	id     uint64
+	method *watch.Method
+	conn   int // index into conns; -1: unknown
+	caller
+	stream     bool
+	begin, end time.Duration
+	cancelled  time.Duration // its context was, while the handler ran
+	deadline   time.Duration // never: none
+	recv, send operationLine
+}
+
+// operationLine is a stream's RecvMsg or SendMsg.
+type operationLine struct {
+	since time.Duration // in flight since
+	held  time.Duration // spent in it since the call
+	count int64         // messages
+}
+
+// caller is what an RPC's context tells, read once.
+type caller struct {
+	addr  net.Addr
+	peer  string
+	agent string
+	span  trace.SpanContext
+}
+
+// gone is when the connection of r was gone.
+func (tl *timeline) gone(r *rpcLine) time.Duration {
+	if r.conn < 0 {
+		return never
+	}
+	return tl.conns[r.conn].gone
+}
+
+// blind says that no listener was watched: there are RPCs and nothing else.
+func (tl *timeline) blind() bool { return len(tl.listeners) == 0 }
+
+// builder makes timelines of one shutdown out of snapshots.
+type builder struct {
+	clock   watch.Clock
+	call    watch.Instant
+	resolve func(context.Context) watch.Caller
+	callers map[uint64]caller
+}
+
+// since converts an Instant.
+func (b *builder) since(i watch.Instant) time.Duration {
+	if i == 0 {
+		return never
+	}
+	return time.Duration(i - b.call)
+}
+
+// add puts a snapshot into tl. cancelled tells when an RPC's
+// context was cancelled, if it was.
+func (b *builder) add(tl *timeline, snap *watch.Snapshot, cancelled map[uint64]watch.Instant) {
+	tl.now = b.since(snap.At)
+	tl.lastAccept = b.since(snap.LastAccept)
+	tl.forgottenConns, tl.forgottenRPCs = snap.ForgottenConns, snap.ForgottenRPCs
+	for _, l := range snap.Listeners {
+		tl.listeners = append(tl.listeners, listenerLine{
+			addr: l.Addr, goType: l.GoType,
+			closeBegin: b.since(l.CloseBegin), closeEnd: b.since(l.CloseEnd),
+			acceptReturned: b.since(l.AcceptReturned),
+		})
+	}
+	byAddr := make(map[net.Addr]int, len(snap.Conns))
+	for i := range snap.Conns {
+		c := &snap.Conns[i]
+		tl.conns = append(tl.conns, b.conn(c))
+		if isPointer(c.Addr) {
+			byAddr[c.Addr] = i
+		}
+	}
+	for i := range snap.RPCs {
+		r := b.rpc(&snap.RPCs[i])
+		if i, ok := cancelled[r.id]; ok && b.since(i) < r.end {
+			r.cancelled = b.since(i)
+		}
+		r.conn = -1
+		if isPointer(r.addr) {
+			if j, ok := byAddr[r.addr]; ok {
+				r.conn, r.peer = j, tl.conns[j].peer
+				tl.conns[j].agent = r.agent
+			}
+		}
+		tl.rpcs = append(tl.rpcs, r)
+	}
+	slices.SortFunc(tl.rpcs, func(x, y rpcLine) int {
+		if x.begin != y.begin {
+			return int(x.begin - y.begin)
+		}
+		return x.conn - y.conn
+	})
+}
+
+func (b *builder) conn(c *watch.ConnState) connLine {
+	return connLine{
+		id: c.ID, peer: clean(c.Peer), addr: c.Addr, listener: c.Listener,
+		accepted: b.since(c.Accepted), handshake: b.since(c.Handshake),
+		settled: b.since(c.Settled), timeout: time.Duration(c.Timeout), stage: c.Stage,
+		transport: c.Transport, bytesRead: c.BytesRead, writeSince: b.since(c.WriteSince),
+		frames: c.HTTP2, goAway: b.since(c.GoAway), ping: b.since(c.Ping),
+		pingAck: b.since(c.PingAck), finalGoAw: b.since(c.FinalGoAway),
+		streams: c.Streams, late: c.Late, streamsDone: b.since(c.StreamsDone),
+		closed: b.since(c.Closed), gone: b.since(c.Gone),
+	}
+}
+
+func (b *builder) rpc(s *watch.RPCState) rpcLine {
+	r := rpcLine{
+		id: s.ID, method: s.Method, stream: s.Stream,
+		begin: b.since(s.Begin), end: b.since(s.End), cancelled: never, deadline: never,
+		recv: operationLine{b.since(s.Recv.Since), s.Recv.Held, s.Recv.Count},
+		send: operationLine{b.since(s.Send.Since), s.Send.Held, s.Send.Count},
+	}
+	if d, ok := s.Ctx.Deadline(); ok {
+		r.deadline = b.since(b.clock.At(d))
+	}
+	c, ok := b.callers[s.ID]
+	if !ok {
+		w := watch.Caller{}
+		if b.resolve != nil {
+			w = b.resolve(s.Ctx)
+		}
+		c = caller{addr: w.Addr, agent: clean(w.UserAgent), span: w.Span}
+		if w.Addr != nil {
+			c.peer = clean(w.Addr.String())
+		}
+		b.callers[s.ID] = c
+	}
+	r.caller = c
+	return r
+}

@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package tracer
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"runtime/debug"
+	"sync/atomic"
+
+	"github.com/gracetrace/gracetrace/exporter"
+	"github.com/gracetrace/gracetrace/internal/watch"
+)
+
+// scopeName is the instrumentation scope of every span: the handle for a
+// collector's policies.
+const scopeName = "github.com/gracetrace/gracetrace/tracer"
+
+// schemaURL names the semantic conventions whose keys are used.
+const schemaURL = "https://opentelemetry.io/schemas/1.43.0"
+
+// Tracer watches one server and traces its shutdowns. It is safe for concurrent
+// use. A nil *Tracer is refused by package server and ignored by package
+// interceptors.
+type Tracer struct {
+	*core
+	table   *watch.Server
+	claimed atomic.Bool // a server has this table
+	current atomic.Pointer[Shutdown]
+}
+
+// core is what the Tracers of one process share.
+type core struct {
+	cfg *config
+	out *exporter.Exporter
+}
+
+// New makes a Tracer. It checks the OTEL_* and GRACETRACE_* environment
+// variables and the options, and returns an error that names each bad one with
+// its value. It connects to nothing, but for one probe of the collector in the
+// background whose result is a log record. ctx gives the probe its values.
+func New(ctx context.Context, opts ...Option) (*Tracer, error) {
+	cfg, err := newConfig(opts)
+	if err != nil {
+		return nil, fmt.Errorf("tracer: %w", err)
+	}
+	out, err := exporter.New(ctx, exporter.Config{
+		Logger: cfg.log, Factory: cfg.factory, Resource: cfg.resource,
+		ScopeName: scopeName, ScopeVersion: version(), SchemaURL: schemaURL,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("tracer: %w", err)
+	}
+	return &Tracer{core: &core{cfg: cfg, out: out}, table: watch.NewServer()}, nil
+}
+
+// Close ends the probe, if it still runs, and waits for it. A process that ends
+// need not call it.
+func (t *Tracer) Close() { t.out.Close() }
+
+// ForServer returns the Tracer for one more server: t itself the first time,
+// then one that shares t's pipeline and options but watches another server.
+// Package server calls it.
+func (t *Tracer) ForServer() *Tracer {
+	if t.claimed.CompareAndSwap(false, true) {
+		return t
+	}
+	f := &Tracer{core: t.core, table: watch.NewServer()}
+	f.claimed.Store(true)
+	return f
+}
+
+// Logger is where the log records go.
+func (t *Tracer) Logger() *slog.Logger { return t.cfg.log }
+
+// Table is what the sensors of package interceptors write to.
+func (t *Tracer) Table() *watch.Server { return t.table }
+
+// version is the version of this module in the running binary.
+func version() string {
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return "unknown"
+	}
+	const path = "github.com/gracetrace/gracetrace"
+	if info.Main.Path == path {
+		return info.Main.Version
+	}
+	for _, m := range info.Deps {
+		if m.Path == path {
+			return m.Version
+		}
+	}
+	return "unknown"
+}
