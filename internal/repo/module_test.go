@@ -21,6 +21,7 @@ var floor = map[string]string{
 	"go.opentelemetry.io/otel/sdk":                                    "v1.35.0",
 	"go.opentelemetry.io/otel/trace":                                  "v1.35.0",
 	"go.opentelemetry.io/proto/otlp":                                  "v1.5.0",
+	"golang.org/x/net":                                                "v0.35.0",
 	"google.golang.org/grpc":                                          "v1.72.0",
 	"google.golang.org/protobuf":                                      "v1.36.5",
 }
@@ -39,11 +40,11 @@ var floorVersions = rule{
 	reason: "the versions in go.mod are forced on every user; nested modules may require newer ones",
 	check: func(tb testing.TB, tree fs.FS) []string {
 		tb.Helper()
-		direct := required(read(tb, tree, "go.mod"))
+		all := required(read(tb, tree, "go.mod"), true)
 		var out []string
 		for _, name := range slices.Sorted(maps.Keys(floor)) {
-			if direct[name] != floor[name] {
-				out = append(out, fmt.Sprintf("go.mod: %s %s, want %s", name, direct[name], floor[name]))
+			if all[name] != floor[name] {
+				out = append(out, fmt.Sprintf("go.mod: %s %s, want %s", name, all[name], floor[name]))
 			}
 		}
 		if line := regexp.MustCompile(`(?m)^(toolchain|replace|exclude|tool)\b.*`).
@@ -60,7 +61,7 @@ var directRequires = rule{
 	check: func(tb testing.TB, tree fs.FS) []string {
 		tb.Helper()
 		var out []string
-		for name := range required(read(tb, tree, "go.mod")) {
+		for name := range required(read(tb, tree, "go.mod"), false) {
 			if floor[name] == "" && !slices.Contains(free, name) {
 				out = append(out, "go.mod requires "+name)
 			}
@@ -69,15 +70,15 @@ var directRequires = rule{
 	},
 }
 
-// required returns the direct requirements in the text of a go.mod, and its go
-// version under "go".
-func required(text string) map[string]string {
+// required returns the direct requirements in the text of a go.mod, the
+// indirect ones too if asked, and its go version under "go".
+func required(text string, indirect bool) map[string]string {
 	out := map[string]string{}
 	block := false
 	for line := range strings.Lines(text) {
 		word := strings.Fields(line)
 		switch {
-		case len(word) == 0 || strings.Contains(line, "// indirect"):
+		case len(word) == 0 || !indirect && strings.Contains(line, "// indirect"):
 		case word[0] == "require" && len(word) == 2:
 			block = true
 		case word[0] == ")":
