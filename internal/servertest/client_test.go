@@ -6,11 +6,13 @@ import (
 	"context"
 	"errors"
 	"io"
+	"net"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	greeterv1 "github.com/gracetrace/gracetrace/proto/greeter/v1"
+	"golang.org/x/net/http2"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
@@ -65,12 +67,9 @@ func TestClientStatus(t *testing.T) {
 				stream := openStream(t, obedient(t, s), test.call)
 				synctest.Wait()
 				if test.finish != nil {
-					if stream.Status() != nil {
-						t.Errorf("status %v before the end", stream.Status())
-					}
+					wantOpen(t, "the RPC has ended", stream.Ended())
 					test.finish(s, stream)
 				}
-				<-stream.Ended()
 				if got := stream.Status().Code(); got != test.want {
 					t.Errorf("status %v, want %v", stream.Status(), test.want)
 				}
@@ -136,4 +135,39 @@ func TestClientLeavesAfterCancel(t *testing.T) {
 		}
 		wantTook(t, took, time.Minute)
 	})
+}
+
+// TestClientGoAway checks that a client gives up what a GOAWAY says was never
+// taken, by a server that takes one stream only.
+func TestClientGoAway(t *testing.T) {
+	client, server := connect(t, Listen())
+	c, err := Connect(t.Context(), func(context.Context) (net.Conn, error) {
+		return client, nil
+	}, Obedient())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = c.Close() }()
+	first := openStream(t, c, Call{Method: sayHello})
+	second := openStream(t, c, Call{Method: sayHello})
+	fr := http2.NewFramer(server, nil)
+	if err := fr.WriteGoAway(maxStream, http2.ErrCodeNo, nil); err != nil {
+		t.Fatal(err)
+	}
+	<-c.GoAway()
+	wantOpen(t, "a stream has ended", second.Ended())
+	if err := fr.WriteGoAway(first.ID(), http2.ErrCodeNo, nil); err != nil {
+		t.Fatal(err)
+	}
+	if got := second.Status().Code(); got != codes.Unavailable {
+		t.Errorf("status %v, want Unavailable", got)
+	}
+	wantOpen(t, "the stream that was taken has ended", first.Ended())
+	if err := fr.WriteRSTStream(first.ID(), http2.ErrCodeRefusedStream); err != nil {
+		t.Fatal(err)
+	}
+	<-c.Done()
+	if got := first.Status().Code(); got != codes.Unavailable {
+		t.Errorf("status %v, want Unavailable", got)
+	}
 }

@@ -9,8 +9,10 @@ import (
 	"golang.org/x/net/http2"
 )
 
-// errLeft ends the reader of a client that closes after GOAWAY.
-var errLeft = errors.New("client left after GOAWAY")
+var (
+	errLeft    = errors.New("client left after GOAWAY") // ends the reader
+	errRefused = errors.New("refused by GOAWAY")        // ends a stream
+)
 
 // read reads frames until the connection ends or the policy says otherwise.
 func (c *Client) read() {
@@ -108,11 +110,19 @@ func (c *Client) handlePing(f *http2.PingFrame) error {
 	return nil
 }
 
+// handleGoAway gives up the streams that the server has not taken: "those
+// streams are not or will not be processed" (RFC 9113, section 6.8).
 func (c *Client) handleGoAway(f *http2.GoAwayFrame) {
 	c.mu.Lock()
-	// The first of a graceful shutdown refuses nothing: RFC 9113, section 6.8.
+	defer c.mu.Unlock()
+	// The first of a graceful shutdown refuses nothing.
 	c.refusing = c.refusing || f.LastStreamID != maxStream
-	c.mu.Unlock()
+	for id, s := range c.streams {
+		if id > f.LastStreamID {
+			delete(c.streams, id)
+			s.end(lost(errRefused))
+		}
+	}
 	c.goAway.fire()
 }
 

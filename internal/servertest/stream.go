@@ -37,15 +37,11 @@ func (s *Stream) Exhausted() <-chan struct{} { return s.exhausted.ch }
 // Ended is closed when the RPC has ended or its connection has.
 func (s *Stream) Ended() <-chan struct{} { return s.ended.ch }
 
-// Status returns how the RPC ended, as a gRPC client would report it, and nil
-// before Ended.
+// Status waits for the end of the RPC and returns how it ended, as a gRPC
+// client would report it.
 func (s *Stream) Status() *status.Status {
-	select {
-	case <-s.ended.ch:
-		return s.status
-	default:
-		return nil
-	}
+	<-s.ended.ch
+	return s.status
 }
 
 // Send sends a message. The limits of Call.Message apply.
@@ -155,7 +151,7 @@ func reset(code http2.ErrCode) *status.Status {
 	return status.Newf(result, "stream reset: %v", code)
 }
 
-// lost returns the status of a stream whose connection has ended.
+// lost returns the status of a stream whose connection is of no more use.
 func lost(err error) *status.Status {
 	return status.Newf(codes.Unavailable, "connection lost: %v", err)
 }

@@ -103,7 +103,7 @@ func TestVanisherResetsTCP(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			defer c.Close()
+			defer func() { _ = c.Close() }()
 			<-c.Ready()
 			err = <-p.read
 			if errors.Is(err, io.EOF) { // a Write has had the error instead
@@ -123,7 +123,7 @@ func TestFrozenBlocksTCP(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer c.Close()
+	defer func() { _ = c.Close() }()
 	<-c.Ready()
 	if err := <-p.written; !errors.Is(err, os.ErrDeadlineExceeded) {
 		t.Errorf("the server's Write: %v, want a timeout", err)
