@@ -5,6 +5,7 @@ package exporter
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
@@ -79,7 +80,7 @@ func TestBadValuesAreReportedByName(t *testing.T) {
 	} {
 		t.Run(strings.Join(tt.env[:2], "="), func(t *testing.T) {
 			clean(t, tt.env...)
-			e, err := New(t.Context(), Config{})
+			e, err := New(t.Context(), Config{Logger: slog.New(slog.DiscardHandler)})
 			if e != nil {
 				defer e.Close()
 			}

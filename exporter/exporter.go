@@ -15,7 +15,7 @@ import (
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 )
 
-// Factory makes a span exporter. It is called in the background, never on the
+// factory makes a span exporter. It is called in the background, never on the
 // path of an RPC or of the shutdown.
 type factory = func(context.Context) (sdktrace.SpanExporter, error)
 
@@ -122,7 +122,7 @@ func (e *Exporter) describe(enabled bool) error {
 		return fmt.Errorf("exporter: %w", err)
 	}
 	if unknownService(service) {
-		e.log.Warn("service name not set", "service.name", service,
+		e.log.Warn("service name not set", "service_name", service,
 			"fix", "set OTEL_SERVICE_NAME")
 	}
 	return nil

@@ -14,6 +14,7 @@ import (
 	"go.opentelemetry.io/otel"
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/sdk/resource"
+	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	"go.opentelemetry.io/otel/trace"
 	coltracepb "go.opentelemetry.io/proto/otlp/collector/trace/v1"
 	commonpb "go.opentelemetry.io/proto/otlp/common/v1"
@@ -190,6 +191,52 @@ func TestRedialAsksTheNetworkAtOnce(t *testing.T) {
 	}
 	if err := exp.(pinger).ping(t.Context()); err != nil {
 		t.Errorf("after redial: %v", err)
+	}
+}
+
+// firstMute serves all connections but the first, on which nobody answers: a
+// sidecar that is frozen, or a path that was cut without a word.
+type firstMute struct {
+	net.Listener
+	mute net.Conn
+}
+
+func (l *firstMute) Accept() (net.Conn, error) {
+	conn, err := l.Listener.Accept()
+	if err != nil || l.mute != nil {
+		return conn, err
+	}
+	l.mute = conn
+	return l.Listener.Accept()
+}
+
+func (l *firstMute) Close() error {
+	if l.mute != nil {
+		l.mute.Close()
+	}
+	return l.Listener.Close()
+}
+
+func TestAConnectionThatDoesNotAnswerIsReplaced(t *testing.T) {
+	lis, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	clean(t, "OTEL_EXPORTER_OTLP_ENDPOINT", "http://"+lis.Addr().String(),
+		"OTEL_EXPORTER_OTLP_TIMEOUT", "100")
+	build := (&fake{}).factory // The probe must not be the first to connect.
+	e := mustNew(t, Config{Factory: func(ctx context.Context) (sdktrace.SpanExporter, error) {
+		return build(ctx)
+	}})
+	<-e.probed
+	build = newOTLP
+	mute := &firstMute{Listener: lis}
+	(&collector{}).serve(t, mute)
+	s := e.Open()
+	s.Emit(span(1, "a"))
+	wantResult(t, s.Flush(t.Context()), 1, nil)
+	if mute.mute == nil {
+		t.Error("nobody met the mute connection")
 	}
 }
 

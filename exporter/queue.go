@@ -3,6 +3,8 @@
 package exporter
 
 import (
+	"errors"
+	"fmt"
 	"maps"
 	"sync"
 	"time"
@@ -18,6 +20,8 @@ const (
 	// batchBytes keeps a request under the 4 MiB that a collector refuses.
 	batchBytes = 3 << 20
 )
+
+var errTimeout = errors.New("no answer before the flush had to end")
 
 // queue holds the spans that wait, and the account of all. At any time
 //
@@ -35,6 +39,8 @@ type queue struct {
 	sent    int
 	lost    map[string]int
 	err     error
+	why     string    // the reason if the rest is given up, empty: time is over
+	whyErr  error     // what stands behind why
 	gone    time.Time // since when the collector is away, zero: it is not
 }
 
@@ -119,10 +125,19 @@ func (q *queue) count(n, lost int, reason string, err error) {
 		q.lost[reason] += lost
 		q.err = err
 	}
+	q.why, q.whyErr = "", nil
 }
 
-// settle gives up all that is not counted yet, waiting or in flight.
-func (q *queue) settle(reason string, err error) {
+// expect says why the rest would be lost if it were given up now.
+func (q *queue) expect(reason string, err error) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.why, q.whyErr = reason, err
+}
+
+// settle gives up all that is not counted yet, waiting or in flight: as
+// expected, or because the time is over.
+func (q *queue) settle() {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if q.settled {
@@ -130,6 +145,10 @@ func (q *queue) settle(reason string, err error) {
 	}
 	q.settled = true
 	q.spans = nil
+	reason, err := q.why, q.whyErr
+	if reason == "" {
+		reason, err = lostTimeout, errTimeout
+	}
 	rest := q.emitted - q.sent
 	for _, n := range q.lost {
 		rest -= n
@@ -201,6 +220,12 @@ func valueSize(v attribute.Value) int {
 		return len(v.AsString())
 	case attribute.BOOL, attribute.INT64, attribute.FLOAT64:
 		return 10
+	case attribute.BOOLSLICE:
+		return 16 * len(v.AsBoolSlice())
+	case attribute.INT64SLICE:
+		return 16 * len(v.AsInt64Slice())
+	case attribute.FLOAT64SLICE:
+		return 16 * len(v.AsFloat64Slice())
 	case attribute.STRINGSLICE:
 		n := 0
 		for _, s := range v.AsStringSlice() {
@@ -208,5 +233,5 @@ func valueSize(v attribute.Value) int {
 		}
 		return n
 	}
-	return 2 * len(v.Emit())
+	return 4 * len(fmt.Sprint(v.AsInterface())) // kinds that v1.35 has not
 }

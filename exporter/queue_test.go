@@ -13,10 +13,10 @@ import (
 )
 
 func TestSizesAreEstimatedFromAbove(t *testing.T) {
-	real := 0
+	size := 0
 	c := startCollector(t, "", &collector{
 		answer: func(_ context.Context, req *request) (*response, error) {
-			real = proto.Size(req)
+			size = proto.Size(req)
 			return nil, nil
 		},
 	})
@@ -40,9 +40,9 @@ func TestSizesAreEstimatedFromAbove(t *testing.T) {
 		"links": {Name: "x", Links: []trace.Link{{SpanContext: link}, {SpanContext: link}}},
 		"attributes": {Name: strings.Repeat("ü", 100), Attributes: []attribute.KeyValue{
 			attribute.Bool("b", true), attribute.Int64("i", -1), attribute.Float64("f", 1.5),
-			attribute.String("s", strings.Repeat("世", 1000)),
+			attribute.String("s", strings.Repeat("ü", 1000)),
 			attribute.StringSlice("ss", []string{"a", "", "ccc"}),
-			attribute.Int64Slice("is", []int64{1, -2, 1 << 60}),
+			attribute.Int64Slice("is", []int64{1, -2, 1 << 60, -3, -4, -5, -6}),
 			attribute.BoolSlice("bs", []bool{true, false}),
 		}},
 	} {
@@ -60,8 +60,8 @@ func TestSizesAreEstimatedFromAbove(t *testing.T) {
 			if err := exp.ExportSpans(t.Context(), batch); err != nil {
 				t.Fatal(err)
 			}
-			if estimate < real || estimate > 4*real {
-				t.Errorf("50 spans take %d bytes, estimated %d", real, estimate)
+			if estimate < size || estimate > 4*size {
+				t.Errorf("50 spans take %d bytes, estimated %d", size, estimate)
 			}
 		})
 	}

@@ -88,7 +88,7 @@ func envAttributes() ([]attribute.KeyValue, error) {
 	var attrs []attribute.KeyValue
 	var errs []error
 	if v := getenv(envResourceAttrs); v != "" {
-		for _, member := range strings.Split(v, ",") {
+		for member := range strings.SplitSeq(v, ",") {
 			kv, err := parseAttribute(member)
 			if err != nil {
 				errs = append(errs, bad(envResourceAttrs, v, "member %q: %v", member, err))

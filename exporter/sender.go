@@ -55,27 +55,31 @@ func (p *sender) deliver(ctx context.Context, batch []sdktrace.ReadOnlySpan) boo
 	q := p.session.q
 	pause := minBackoff
 	for {
-		flushing := p.flushing()
+		flushing, hopeless := p.flushing(), p.hopeless()
 		limit := attemptLimit
-		if flushing && p.hopeless() {
+		if flushing && hopeless {
 			limit = lastAttempt
 			p.redial()
 		}
-		hopeless := p.hopeless()
 		out := p.attempt(ctx, batch, limit)
 		p.note(ctx, out)
-		switch {
-		case out.fate == fateSent:
+		switch out.fate {
+		case fateSent:
 			q.count(len(batch), out.rejected, out.reason, out.err)
 			return true
-		case out.fate == fateFailed:
+		case fateFailed:
 			q.count(len(batch), len(batch), out.reason, out.err)
 			return true
-		case ctx.Err() != nil, flushing && (hopeless || p.hopeless()):
-			q.settle(p.reason(), p.last.err)
+		}
+		q.expect(p.reason(), p.last.err)
+		giveUp := flushing && (hopeless || p.hopeless())
+		if giveUp || !p.sleep(ctx, max(pause, out.retryAfter), flushing || out.retryAfter > 0) {
+			q.settle()
 			return false
 		}
-		p.sleep(ctx, max(pause, out.retryAfter), flushing || out.retryAfter > 0)
+		if out.fate == fateTimeout {
+			p.redial() // The connection may be dead without knowing it.
+		}
 		pause = min(2*pause, maxBackoff)
 	}
 }
@@ -121,10 +125,9 @@ func (p *sender) note(ctx context.Context, out outcome) {
 		p.worked = true
 	}
 	switch {
+	case out.fate == fateTimeout: // Slow or away: it does not tell.
 	case out.fate != fateUnreachable:
-		if out.fate != fateTimeout {
-			p.session.q.back()
-		}
+		p.session.q.back()
 	case p.known():
 		since := time.Now()
 		if watched && !w.lostAt().IsZero() {
@@ -141,19 +144,19 @@ func (p *sender) known() bool { return p.worked || p.before() }
 // ever been.
 func (p *sender) hopeless() bool { return p.last.fate == fateUnreachable && !p.known() }
 
-// reason names the loss of what is given up.
+// reason names the loss of what is given up now.
 func (p *sender) reason() string {
 	switch {
 	case p.last.reason != "":
 		return p.last.reason
 	case p.last.fate == fateThrottled:
 		return lostExhausted
-	case p.last.fate == fateTimeout && (p.known() || !p.refused):
-		return lostTimeout
-	case p.known():
+	case p.last.fate == fateUnreachable && p.known():
 		return lostGone
+	case p.last.fate == fateUnreachable, p.last.fate == fateTimeout && p.refused && !p.known():
+		return lostUnreachable
 	}
-	return lostUnreachable
+	return lostTimeout
 }
 
 func (p *sender) flushing() bool {
@@ -174,7 +177,8 @@ func (p *sender) redial() {
 }
 
 // sleep waits before the next attempt; Flush wakes it unless through is set.
-func (p *sender) sleep(ctx context.Context, d time.Duration, through bool) {
+// It returns false when there can be no next attempt.
+func (p *sender) sleep(ctx context.Context, d time.Duration, through bool) bool {
 	wake := p.session.flushing
 	if through {
 		wake = nil
@@ -186,4 +190,5 @@ func (p *sender) sleep(ctx context.Context, d time.Duration, through bool) {
 	case <-wake:
 	case <-ctx.Done():
 	}
+	return ctx.Err() == nil
 }

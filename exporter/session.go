@@ -130,7 +130,7 @@ func (s *Session) flush(ctx context.Context) {
 		}
 	}
 	s.cancel()
-	s.q.settle(lostTimeout, context.Cause(ctx))
+	s.q.settle()
 	s.owner.mu.Lock()
 	delete(s.owner.sessions, s)
 	s.owner.mu.Unlock()
@@ -155,7 +155,7 @@ func (s *Session) run(ctx context.Context) {
 			select {
 			case <-s.q.wake:
 			case <-ctx.Done():
-				s.q.settle(lostTimeout, ctx.Err())
+				s.q.settle()
 				return
 			}
 		}
