@@ -117,9 +117,8 @@ func retryDelay(st *status.Status) (time.Duration, bool) {
 	return 0, false
 }
 
-// rejectedSpans also reads the error that a user's otlptracegrpc or
-// otlptracehttp returns for a partial success since v1.43; its type is
-// internal there.
+// rejectedSpans also reads the error that a user's own otlptracegrpc returns
+// for a partial success (v1.47 does, v1.35 does not); its type is internal.
 func rejectedSpans(err error) (int, bool) {
 	var p *partialError
 	if errors.As(err, &p) {

@@ -277,6 +277,24 @@ func TestRetryBacksOffWhileTheSessionLives(t *testing.T) {
 	})
 }
 
+func TestThrottlingIsObeyed(t *testing.T) {
+	exp := &fake{export: func(_ context.Context, call int, _ []sdktrace.ReadOnlySpan) error {
+		if call == 2 {
+			return nil
+		}
+		return throttled(codes.ResourceExhausted) // come back in 3s
+	}}
+	bubble(t, exp, func(t *testing.T, s *Session) {
+		s.Emit(span(1, "a"))
+		time.Sleep(2 * time.Second)
+		s.Emit(span(2, "b"))
+		time.Sleep(time.Second)
+		synctest.Wait() // a went out after 3s, b is told to wait until 6s
+		r := flushIn(t, s, 1900*time.Millisecond)
+		wantResult(t, r, 1, map[string]int{lostExhausted: 1})
+	})
+}
+
 func TestCollectorThatComesBackIsWaitedForInFlush(t *testing.T) {
 	var back time.Time
 	exp := &fake{}
