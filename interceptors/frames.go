@@ -39,6 +39,6 @@ func (l *outbound) Frame(f *h2.Frame) {
 			l.rec.DrainPingSent()
 		}
 	case h2.FrameGoAway:
-		l.rec.GoAwaySent(f.IsFirstGoAway())
+		l.rec.GoAwaySent(f.IsFirstGoAway(), f.LastStream())
 	}
 }

@@ -43,9 +43,7 @@ func (s *Server) Run(ctx context.Context, listeners ...net.Listener) error {
 	}
 	err := s.Shutdown(context.WithoutCancel(ctx))
 	for ; serving > 0; serving-- {
-		// Serve returns once grpc's stop has; a forced stop does not wait for
-		// handlers that do not end.
-		if e := s.awaitServe(failed); e != nil && serveErr == nil {
+		if e := <-failed; e != nil && serveErr == nil {
 			serveErr = e
 		}
 	}
@@ -53,17 +51,6 @@ func (s *Server) Run(ctx context.Context, listeners ...net.Listener) error {
 		return fmt.Errorf("server: %w", serveErr)
 	}
 	return err
-}
-
-// awaitServe returns what the next Serve returns. It gives up on one that does
-// not return although the stop is over.
-func (s *Server) awaitServe(failed <-chan error) error {
-	select {
-	case err := <-failed:
-		return err
-	case <-s.stopping().abandoned():
-		return nil
-	}
 }
 
 func (s *Server) logServing(listeners []net.Listener) {

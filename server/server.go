@@ -35,6 +35,8 @@ type Server struct {
 	streams bool // descriptors of streams are wrapped
 	broken  error
 
+	over chan struct{} // closed when the stop and its flush are over
+
 	mu   sync.Mutex // guards following
 	stop *stop      // the first stop call
 }
@@ -71,7 +73,7 @@ func Wrap(srv GRPC, t *tracer.Tracer) *Server {
 }
 
 func newServer(t *tracer.Tracer) *Server {
-	s := &Server{}
+	s := &Server{over: make(chan struct{})}
 	if t == nil {
 		s.broken = errors.New("server: the *tracer.Tracer is nil: make one with tracer.New")
 	} else {
@@ -111,11 +113,21 @@ func (s *Server) Serve(lis net.Listener) error {
 		return fmt.Errorf("server: Serve of %s after a stop, it was never served: %w",
 			lis.Addr(), grpc.ErrServerStopped)
 	}
-	err := s.grpc.Serve(interceptors.Listener(s.t, lis))
-	if st := s.stopping(); st != nil {
-		<-st.flushed
+	// grpc's Serve waits for handlers on some versions, even after Stop.
+	served := make(chan error, 1)
+	go func() { served <- s.grpc.Serve(interceptors.Listener(s.t, lis)) }()
+	select {
+	case err := <-served:
+		if s.stopping() != nil {
+			<-s.over
+		}
+		return err
+	case <-s.over:
+		if s.stopping().abandoned() {
+			return nil
+		}
+		return <-served
 	}
-	return err
 }
 
 // stopping returns the first stop call, nil if there was none.

@@ -84,7 +84,7 @@ func flushContext(ctx context.Context, deadline time.Time) (context.Context, con
 
 func (st *stop) join(ctx context.Context) error {
 	select {
-	case <-st.flushed:
+	case <-st.over:
 		return nil
 	case <-ctx.Done():
 		return fmt.Errorf("server: waiting for an earlier stop: %w", ctx.Err())

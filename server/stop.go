@@ -22,7 +22,7 @@ type stop struct {
 	graceful bool
 	trace    *tracer.Shutdown
 	returned chan struct{} // grpc's call returned
-	flushed  chan struct{} // the report is made and the spans are out
+	over     chan struct{} // the server's: the report is made, the spans are out
 	once     sync.Once
 	report   *tracer.Report
 	forcing  sync.Once
@@ -37,9 +37,7 @@ func (s *Server) begin(graceful bool, budget time.Duration) (st *stop, first boo
 	if s.stop != nil {
 		return s.stop, false
 	}
-	st = &stop{
-		graceful: graceful, returned: make(chan struct{}), flushed: make(chan struct{}),
-	}
+	st = &stop{graceful: graceful, returned: make(chan struct{}), over: s.over}
 	st.trace, _ = s.t.BeginShutdown(tracer.Call{
 		Graceful: graceful, Budget: budget, GRPCVersion: grpc.Version,
 	})
@@ -57,21 +55,20 @@ func (st *stop) call(f func()) {
 // finish ends the trace. Only the first call's ctx counts.
 func (st *stop) finish(ctx context.Context) *tracer.Report {
 	st.once.Do(func() {
-		defer close(st.flushed)
+		defer close(st.over)
 		st.report = st.trace.Finish(ctx)
 	})
 	return st.report
 }
 
-// abandoned is closed when the stop is over but grpc's call has not returned.
-// It is nil, which blocks, when it has: then Serve will return too.
-func (st *stop) abandoned() <-chan struct{} {
-	<-st.flushed
+// abandoned reports whether the stop is over although grpc's call has not
+// returned: a handler does not end.
+func (st *stop) abandoned() bool {
 	select {
 	case <-st.returned:
-		return nil
+		return false
 	default:
-		return st.flushed
+		return true
 	}
 }
 
@@ -86,7 +83,7 @@ func (s *Server) GracefulStop() {
 	}
 	st, first := s.begin(true, 0)
 	if !first {
-		<-st.flushed
+		<-s.over
 		return
 	}
 	defer st.finish(context.Background())
@@ -110,8 +107,9 @@ func (s *Server) Stop() {
 	case st.graceful:
 		s.force(st)
 		st.finish(context.Background())
+	default:
+		<-s.over
 	}
-	<-st.flushed
 }
 
 // force stops what a GracefulStop waits for, and waits for its return, but not

@@ -25,7 +25,8 @@ const (
 	keyCall       = "shutdown.call"   // GracefulStop or Stop
 	keySource     = "shutdown.source" // call: server announced it
 	keyGRPC       = "shutdown.grpc.version"
-	keyCulprit    = "shutdown.culprit"       // its kind
+	keyCulprit    = "shutdown.culprit" // in words; of a phase, too
+	keyCulKind    = "shutdown.culprit.kind"
 	keyCulPhase   = "shutdown.culprit.phase" // the phase it held
 	keyCulState   = "shutdown.culprit.state"
 	keyCulMethod  = "shutdown.culprit.method"

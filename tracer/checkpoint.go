@@ -39,8 +39,8 @@ func (s *spans) checkpoint(tl *timeline, views []phaseView) {
 		return
 	}
 	s.progress += 1 + len(open)
-	b := bounds{s.last, tl.now}
-	s.last = tl.now + tick
+	b := bounds{s.last, max(s.last, tl.now.Truncate(tick))}
+	s.last = b.end + tick
 	id := newSpanID()
 	attrs := append([]attr{
 		{keyPhase, string(v.phase)}, {keyElapsed, tl.now.Seconds()},

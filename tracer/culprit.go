@@ -132,22 +132,38 @@ func (tl *timeline) verdict(views []phaseView) string {
 	}
 	main := tl.longest(views)
 	took, total := Duration(main.length(tl)), Duration(tl.returned)
-	if time.Duration(took) < nothingHeld {
-		return fmt.Sprintf("%s in %s, nothing held it%s", tl.outcome(), total, tl.caveat())
-	}
-	s := fmt.Sprintf("%s took %s of %s: ", main.phase, took, total)
-	if main.culprit == nil {
-		s += "what held it was not seen"
-	} else {
-		s += main.culprit.sentence()
-	}
+	var s string
 	switch {
-	case tl.abandoned:
-		s += "; it still holds"
-	case tl.forced != never:
-		s += "; the forced stop released it"
+	case time.Duration(took) < nothingHeld:
+		s = fmt.Sprintf("%s in %s, nothing held it", tl.outcome(), total)
+	case main.culprit == nil:
+		s = fmt.Sprintf("%s took %s of %s: what held it was not seen", main.phase, took, total)
+	default:
+		s = fmt.Sprintf("%s took %s of %s: %s", main.phase, took, total, main.culprit.sentence())
 	}
-	return s + tl.caveat()
+	if n := tl.left(main.start).Connections; main.phase == PhaseHandshakeWait && n > 0 {
+		s += fmt.Sprintf("; until then %d %s got no GOAWAY", n, plural(n, "connection"))
+	}
+	return s + tl.ending(views) + tl.caveat()
+}
+
+// ending says what a stop that was not graceful did.
+func (tl *timeline) ending(views []phaseView) string {
+	cut := cutTotal(tl.cutRPCs())
+	var s string
+	switch {
+	case tl.forced != never:
+		s = "; the forced stop released it"
+		if cut > 0 {
+			s += fmt.Sprintf(", cutting %d %s", cut, plural(cut, "RPC"))
+		}
+	case cut > 0:
+		s = fmt.Sprintf("; Stop cut %d %s", cut, plural(cut, "RPC"))
+	}
+	if c := views[len(views)-1].culprit; tl.abandoned && c != nil {
+		s += "; left behind: " + c.who()
+	}
+	return s
 }
 
 // longest is the phase that the verdict is about.
@@ -172,7 +188,7 @@ func (tl *timeline) verdictSoFar(v *phaseView) string {
 // caveat says what could not be seen, where that matters.
 func (tl *timeline) caveat() string {
 	if tl.blind() {
-		return " (no listener is watched: connections and handshakes are not known)"
+		return " (no listener was registered: connections and handshakes are not known)"
 	}
 	for i := range tl.conns {
 		c := &tl.conns[i]
@@ -185,6 +201,7 @@ func (tl *timeline) caveat() string {
 
 // cutRPCs counts by method the RPCs that a forced stop cut: those whose
 // connection was there when it began and whose handler had not returned.
+// (An RPC that ended at that very moment was ended by it.)
 func (tl *timeline) cutRPCs() map[string]int {
 	at := tl.forced
 	if !tl.graceful {
@@ -196,7 +213,7 @@ func (tl *timeline) cutRPCs() map[string]int {
 	cut := make(map[string]int)
 	for i := range tl.rpcs {
 		r := &tl.rpcs[i]
-		if r.begin <= at && min(r.end, r.cancelled) > at && tl.gone(r) > at {
+		if r.begin <= at && min(r.end, tl.freed(r)) >= at {
 			cut[r.method.Name]++
 		}
 	}

@@ -4,6 +4,7 @@ package tracer
 
 import (
 	"fmt"
+	"strings"
 	"time"
 )
 
@@ -109,15 +110,22 @@ func (tl *timeline) connParts(h *holder, p phaseLine, c *connLine, rpcs []*rpcLi
 
 // connState says in a connection's own words what its parts say.
 func (tl *timeline) connState(h *holder, c *connLine) {
+	var parts []string
+	for i := range h.children {
+		if part := &h.children[i]; part.State == StatePingUnacked || part.State == StateLinger {
+			parts = append(parts, fmt.Sprintf("%s for %s", part.Detail, part.Held))
+		}
+	}
 	switch {
 	case h.blame >= 0 && h.children[h.blame].Kind == HolderConnection:
-		h.State, h.Detail = h.children[h.blame].State, h.children[h.blame].Detail
+		h.State, h.Detail = h.children[h.blame].State, strings.Join(parts, ", then ")
 	case h.blame >= 0: // the RPC says it
 	case c.frames && c.goAway == never:
 		h.State, h.Detail = goAwayState(c, h.end)
 	case c.streams > 0:
 		h.State = StateStreams
-		h.Detail = fmt.Sprintf("%d streams open that no handler is seen to have", c.streams)
+		h.Detail = fmt.Sprintf("%d %s open that no handler is seen to have",
+			c.streams, plural(c.streams, "stream"))
 	case !c.frames:
 		h.Detail = "its frames were not seen"
 	}
@@ -156,7 +164,7 @@ func (tl *timeline) ack(c *connLine, p phaseLine) (holder, bool) {
 func (tl *timeline) linger(c *connLine, p phaseLine, lastRPC time.Duration) (holder, bool) {
 	h := holder{name: "linger", key: holderKey{HolderConnection, c.id, "linger"}, blame: -1}
 	h.Kind, h.Peer, h.State = HolderConnection, c.peer, StateLinger
-	h.Detail = "waited for the peer to close first"
+	h.Detail = "the peer did not close"
 	if c.finalGoAw == never || c.streams > 0 && c.gone == never {
 		return h, false
 	}

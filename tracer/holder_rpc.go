@@ -12,7 +12,7 @@ import (
 // the client cancelled it, or its connection was gone.
 func (tl *timeline) rpc(r *rpcLine, p phaseLine) (holder, bool) {
 	h := tl.rpcHolder(r, HolderRPC)
-	if !tl.place(&h, p, r.begin, min(r.end, r.cancelled, tl.gone(r))) {
+	if !tl.place(&h, p, r.begin, min(r.end, tl.freed(r))) {
 		return h, false
 	}
 	h.Age = Duration(h.end - r.begin)
@@ -32,17 +32,26 @@ func (tl *timeline) handlers(p phaseLine) (hs []holder) {
 		}
 		h.Age = Duration(h.end - r.begin)
 		h.State = rpcState(r, h.Held)
-		if since := min(r.cancelled, tl.gone(r)); since < h.end {
-			ignored := Duration(h.end - since)
-			h.Detail = fmt.Sprintf("its ctx was cancelled %s before and ignored", ignored)
-			if h.Open {
-				h.Detail = fmt.Sprintf("ignores its ctx, cancelled %s ago", ignored)
-			}
-			h.attrs = append(h.attrs, attr{keyCtxCancelled, time.Duration(ignored).Seconds()})
+		if since := tl.freed(r); since < h.end {
+			h.Detail = ignoredFor(since, &h)
+			h.attrs = append(h.attrs, attr{keyCtxCancelled, (h.end - max(since, 0)).Seconds()})
 		}
 		hs = append(hs, h)
 	}
 	return hs
+}
+
+// ignoredFor says for how long a handler has ignored that its context is
+// cancelled.
+func ignoredFor(since time.Duration, h *holder) string {
+	ignored := Duration(h.end - max(since, 0)).String()
+	if since < 0 {
+		return "its ctx was cancelled before the stop and is ignored"
+	}
+	if h.Open {
+		return "ignores its ctx, cancelled " + ignored + " ago"
+	}
+	return "ignored its ctx for " + ignored
 }
 
 func (tl *timeline) rpcHolder(r *rpcLine, kind HolderKind) holder {
@@ -79,8 +88,8 @@ func deadline(r *rpcLine, at time.Duration) []string {
 	switch {
 	case r.deadline == never:
 		return []string{"no deadline"}
-	case r.deadline < at:
-		return []string{"deadline passed " + Duration(at-r.deadline).String() + " before"}
+	case r.deadline <= at:
+		return []string{"deadline passed"}
 	}
 	return []string{"deadline in " + Duration(r.deadline-at).String()}
 }
@@ -97,9 +106,6 @@ func rpcDetail(r *rpcLine, s State) []string {
 	}
 	if r.stream {
 		words = append(words, fmt.Sprintf("%d in, %d out", r.recv.count, r.send.count))
-	}
-	if r.cancelled != never {
-		words = append(words, "ctx cancelled and ignored")
 	}
 	return words
 }

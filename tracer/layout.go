@@ -17,8 +17,8 @@ type bounds struct{ start, end time.Duration }
 // after lays a phase out behind the one before, which ended at prev. A span is
 // at least one tick long.
 func after(prev, start, end time.Duration) bounds {
-	b := bounds{start: max(start, prev+tick)}
-	b.end = max(end, b.start+tick)
+	b := bounds{start: max(start.Truncate(tick), prev+tick)}
+	b.end = max(end.Truncate(tick), b.start+tick)
 	return b
 }
 
@@ -29,17 +29,17 @@ func within(parent bounds, hs []*holder) []bounds {
 	order := make([]int, len(hs))
 	for i, h := range hs {
 		order[i] = i
-		start := min(max(h.start, parent.start), parent.end)
-		out[i] = bounds{start, max(start, min(h.end, parent.end))}
+		start := min(max(h.start.Truncate(tick), parent.start), parent.end)
+		out[i] = bounds{start, max(start, min(h.end.Truncate(tick), parent.end))}
 	}
 	slices.SortStableFunc(order, func(a, b int) int { return int(out[a].start - out[b].start) })
 	ends := make(map[time.Duration]bool, len(hs))
 	for _, i := range order {
 		b := &out[i]
-		if ends[b.start/tick] && b.start+tick <= b.end {
+		if ends[b.start] && b.start+tick <= b.end {
 			b.start += tick
 		}
-		ends[b.end/tick] = true
+		ends[b.end] = true
 	}
 	return out
 }

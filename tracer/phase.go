@@ -74,7 +74,8 @@ func (tl *timeline) phases() []phaseLine {
 }
 
 // cut puts the forced stop into its place: the wait that it ended ends there,
-// and it lasts until the last connection is gone.
+// and it lasts until the last connection is gone. A Stop that comes when all
+// connections are gone forces nothing.
 func (tl *timeline) cut(lines []phaseLine) []phaseLine {
 	if tl.forced == never {
 		return lines
@@ -82,19 +83,16 @@ func (tl *timeline) cut(lines []phaseLine) []phaseLine {
 	var out []phaseLine
 	forced := phaseLine{PhaseForcedStop, tl.forced, tl.forced}
 	for _, l := range lines {
-		switch {
-		case l.phase == PhaseHandlerWait:
-			if forced.end > forced.start {
+		if l.phase == PhaseHandlerWait {
+			if l.start >= tl.forced {
 				out = append(out, forced)
 			}
 			return append(out, l)
-		case l.end <= tl.forced:
-			out = append(out, l)
-			continue
-		case l.start < tl.forced:
-			out = append(out, phaseLine{l.phase, l.start, tl.forced})
 		}
-		forced.end = l.end
+		if l.start < tl.forced {
+			out = append(out, phaseLine{l.phase, l.start, min(l.end, tl.forced)})
+		}
+		forced.end = max(forced.end, l.end)
 	}
 	return append(out, forced)
 }
@@ -181,7 +179,7 @@ func (tl *timeline) left(at time.Duration) Left {
 		r := &tl.rpcs[i]
 		switch {
 		case r.begin > at || r.end <= at:
-		case tl.gone(r) > at:
+		case tl.freed(r) > at:
 			n.RPCs++
 		default:
 			n.Handlers++

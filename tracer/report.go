@@ -93,7 +93,7 @@ func (tl *timeline) report(views []phaseView, start time.Time) *Report {
 		end := min(v.end, tl.now)
 		p := PhaseReport{
 			Name: v.phase, Start: start.Add(v.start), Offset: Duration(v.start),
-			Duration: Duration(end - v.start), Open: v.end == never,
+			Duration: Duration(end - v.start), Open: v.end == never || tl.abandoned && i == len(views)-1,
 			LeftAtStart: tl.left(v.start), LeftAtEnd: tl.left(end),
 			ReleasedBy: v.released, Gap: Duration(v.gap), Bars: bars(v.holders),
 		}
@@ -146,8 +146,8 @@ func (h *holder) note() string {
 	if h.Peer != "" && h.key.part == "" && h.Kind != HolderRPC {
 		words = append(words, "peer "+h.Peer)
 	}
-	if h.Kind == HolderListener {
-		words = append(words, h.Listener)
+	if h.Kind == HolderListener || h.Kind == HolderHandshake {
+		words = append(words, "on "+h.Listener)
 	}
 	if h.Original != "" {
 		words = append(words, h.Original)

@@ -50,7 +50,7 @@ func (t *Tracer) BeginShutdown(c Call) (*Shutdown, bool) {
 	if !t.current.CompareAndSwap(nil, s) {
 		return t.current.Load(), false
 	}
-	wall := time.Now()
+	wall := time.Now().Truncate(tick)
 	call, _ := t.table.Watch(func() {
 		select {
 		case s.wake <- struct{}{}:
@@ -151,6 +151,12 @@ func (s *Shutdown) followCancels(rpcs []watch.RPCState) (unfollow func()) {
 	var stops []func() bool
 	for _, r := range rpcs[:min(len(rpcs), maxFollowed)] {
 		if r.End != 0 {
+			continue
+		}
+		if r.Ctx.Err() == context.Canceled {
+			s.mu.Lock()
+			s.cancelled[r.ID] = s.builder.call - 1 // before the call, who knows when
+			s.mu.Unlock()
 			continue
 		}
 		stops = append(stops, context.AfterFunc(r.Ctx, func() {

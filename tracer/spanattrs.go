@@ -68,7 +68,8 @@ func (h *holder) attributes(phase Phase) []attr {
 func rootAttrs(r *Report, main *phaseView, summarised int) []attr {
 	attrs := []attr{{keyOutcome, string(r.Outcome)}, {keyVerdict, r.Verdict}}
 	if c := main.culprit; c != nil {
-		attrs = append(attrs, attr{keyCulPhase, string(main.phase)}, attr{keyCulprit, string(c.Kind)},
+		attrs = append(attrs, attr{keyCulPhase, string(main.phase)}, attr{keyCulprit, c.sentence()},
+			attr{keyCulKind, string(c.Kind)},
 			attr{keyCulState, string(c.State)}, attr{keyCulMethod, c.Method})
 	}
 	if n := cutTotal(r.RPCsCut); n > 0 {

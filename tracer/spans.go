@@ -100,7 +100,9 @@ func (s *spans) span(id, parent trace.SpanID, name string, b bounds, attrs []att
 // begin sends the span that says a shutdown has started. Where it stands alone,
 // the process was killed.
 func (s *spans) begin(call Call) {
-	s.emit(s.started, trace.SpanID{}, spanStarted, bounds{tick, 2 * tick}, call.attrs())
+	sp := s.span(s.started, trace.SpanID{}, spanStarted, bounds{tick, 2 * tick}, call.attrs())
+	sp.Links = s.links // Jaeger names a trace after the root with the fewest links
+	s.session.Emit(sp)
 }
 
 // advance sends the phases that have ended. Conn wait is held back until the
@@ -234,7 +236,7 @@ var summaryBuckets = []time.Duration{
 
 // end sends the root, the last of a shutdown's spans.
 func (s *spans) end(tl *timeline, r *Report, call Call, main *phaseView) {
-	sp := s.span(s.root, trace.SpanID{}, spanRoot, bounds{0, max(tl.returned, s.phaseEnd)},
+	sp := s.span(s.root, trace.SpanID{}, spanRoot, bounds{0, max(tl.returned.Truncate(tick), s.phaseEnd)},
 		append(call.attrs(), rootAttrs(r, main, s.missed)...))
 	sp.Links = s.links
 	if r.Outcome == OutcomeForced {

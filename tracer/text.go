@@ -98,11 +98,9 @@ func (t *textTimeline) bar(start, length time.Duration) string {
 	from, to := min(at(start), barColumn*8-1), min(at(start+length), barColumn*8)
 	// A part cell can only be filled from its left: the bar starts at a whole.
 	first := from / 8
-	for i := first; i < barColumn && i*8 < to; i++ {
+	cells[first] = eighths[1]
+	for i := first; i < barColumn && i*8 < to && to > from+1; i++ {
 		cells[i] = eighths[min(8, to-i*8)]
-	}
-	if to <= from || to <= first*8 {
-		cells[first] = eighths[1]
 	}
 	return string(cells)
 }

@@ -104,6 +104,10 @@ func (tl *timeline) gone(r *rpcLine) time.Duration {
 	return tl.conns[r.conn].gone
 }
 
+// freed is when r stopped to hold its connection although its handler ran on:
+// the client cancelled it, or the connection was gone.
+func (tl *timeline) freed(r *rpcLine) time.Duration { return min(r.cancelled, tl.gone(r)) }
+
 // blind says that no listener was watched: there are RPCs and nothing else.
 func (tl *timeline) blind() bool { return len(tl.listeners) == 0 }
 

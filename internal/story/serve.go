@@ -21,6 +21,14 @@ import (
 // certificates are what server and clients of a story with TLS use.
 type certificates struct{ server, client *tls.Config }
 
+// portListener tells one of several listeners from the others.
+type portListener struct {
+	*servertest.Listener
+	addr net.TCPAddr
+}
+
+func (l *portListener) Addr() net.Addr { return &l.addr }
+
 // serve starts the server on one or more memory listeners.
 func (s *story) serve(args arguments) (string, error) {
 	timeout, err := args.duration("timeout", 0)
@@ -51,10 +59,10 @@ func (s *story) serve(args arguments) (string, error) {
 	}
 	s.server = server.New(s.tracer, opts...)
 	greeterv1.RegisterGreeterServer(s.server, &greeter.Server{})
-	for range n {
+	for i := range n {
 		l := servertest.Listen()
 		s.listeners = append(s.listeners, l)
-		s.serveOn(l)
+		s.serveOn(&portListener{l, net.TCPAddr{IP: l.Addr().(*net.TCPAddr).IP, Port: 50051 + i}})
 	}
 	return "", nil
 }

@@ -70,7 +70,8 @@ func (s *story) show(what string, args arguments) (string, error) {
 	r.TraceID = "-"
 	var b strings.Builder
 	if what == "json" {
-		return b.String(), r.WriteJSON(&b)
+		err := r.WriteJSON(&b)
+		return b.String(), err
 	}
 	err := r.WriteText(&b)
 	return b.String(), err
@@ -136,13 +137,14 @@ func flags(sp sdktrace.ReadOnlySpan, known map[trace.SpanID]bool) string {
 	return s
 }
 
-// attributes prints those of every span of a name.
+// attributes prints those of every span of a name, but for those that a
+// checkpoint sent of what was still open.
 func (c *collector) attributes(name string) string {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	var b strings.Builder
 	for _, sp := range c.spans {
-		if sp.Name() != name {
+		if sp.Name() != name || strings.HasSuffix(flags(sp, nil), "open") {
 			continue
 		}
 		var lines []string

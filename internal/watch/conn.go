@@ -4,7 +4,9 @@ package watch
 
 import (
 	"io"
+	"maps"
 	"net"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -179,8 +181,8 @@ func (c *Conn) settleLocked() {
 	if c.handshake.get() != 0 && c.settled.get() == 0 {
 		return // HandshakeEnd will come
 	}
-	if c.transport && c.http2 && c.readErr == 0 {
-		return // its reader is still there
+	if c.transport && c.http2 && c.readErr == 0 && c.readerHolds() {
+		return
 	}
 	c.srv.mu.Lock()
 	defer c.srv.mu.Unlock()
@@ -194,6 +196,23 @@ func (c *Conn) settleLocked() {
 		c.srv.lessLocked(&c.srv.shaking) // accepted after quit, unserved
 	}
 	c.removeLocked()
+}
+
+// readerBlocked is for how long a reader must not have read to count as blocked
+// by something else: a full stream quota.
+const readerBlocked = time.Second
+
+// readerHolds reports whether grpc's reader has yet to notice that the
+// connection was closed. A Read in flight will fail. One that is not between
+// two frames for long has refused the last and will not read again, or notices
+// at once. At rest nobody waits for a blocked one either: a table must not grow
+// by connections that may never be read again.
+func (c *Conn) readerHolds() bool {
+	if c.readSince.get() != 0 {
+		return true
+	}
+	return c.srv.watchedSince.get() != 0 &&
+		c.srv.Now()-c.lastRead.get() >= Instant(readerBlocked)
 }
 
 // removeLocked needs c.mu and srv.mu.
@@ -218,13 +237,14 @@ func (c *Conn) removeLocked() {
 // CloseConns closes every connection that is not gone, below grpc: its reader
 // then fails, which cancels the connection's streams as grpc's Stop would.
 func (s *Server) CloseConns() {
-	s.mu.Lock()
-	open := make([]*Conn, 0, len(s.conns))
-	for c := range s.conns {
-		open = append(open, c)
-	}
-	s.mu.Unlock()
-	for _, c := range open {
+	for _, c := range s.present() {
 		_ = c.raw.Close() // closed already: nothing to do
 	}
+}
+
+// present returns the connections that are in the table.
+func (s *Server) present() []*Conn {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Collect(maps.Keys(s.conns))
 }

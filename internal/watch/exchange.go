@@ -13,6 +13,7 @@ type exchange struct {
 	ping        Instant // the PING after it has left
 	pingAck     Instant // and was acknowledged
 	finalGoAway Instant // the GOAWAY that names the last stream has left
+	lastStream  uint32  // which that is
 
 	streams   map[uint32]struct{} // open stream ids
 	maxStream uint32              // highest stream id the client has opened
@@ -32,8 +33,10 @@ func (c *Conn) FramesSeen() {
 func (c *Conn) StreamOpened(id uint32) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if id <= c.maxStream {
-		return // trailers, or a protocol error that grpc will answer
+	if id <= c.maxStream || c.finalGoAway != 0 && id > c.lastStream {
+		// Trailers, or a protocol error that grpc will answer; or too late:
+		// grpc drops a stream above the final GOAWAY's without a word.
+		return
 	}
 	c.maxStream = id
 	if c.srv.watchedSince.get() != 0 {
@@ -60,14 +63,20 @@ func (c *Conn) StreamClosed(id uint32) {
 	}
 }
 
-// GoAwaySent is called when a GOAWAY has left. headsUp says that it names the
-// highest possible stream: the first of the two.
-func (c *Conn) GoAwaySent(headsUp bool) {
+// GoAwaySent is called when a GOAWAY has left. headsUp says that it is the first
+// of two, which names the highest possible stream; else last is the last stream
+// that the server will serve.
+func (c *Conn) GoAwaySent(headsUp bool, last uint32) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	now := c.srv.Now()
 	if !headsUp && c.finalGoAway == 0 {
-		c.finalGoAway = now
+		c.finalGoAway, c.lastStream = now, last
+		for id := range c.streams {
+			if id > last {
+				delete(c.streams, id)
+			}
+		}
 	}
 	if c.goAway != 0 {
 		return
@@ -154,8 +163,8 @@ func (c *Conn) goneLocked() Instant {
 		return 0
 	case c.readErr != 0:
 		return max(c.closed, c.readErr)
-	case c.transport && c.http2:
-		return 0
+	case c.transport && c.http2 && !c.removed:
+		return 0 // see readerHolds
 	}
 	return c.closed
 }

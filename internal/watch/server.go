@@ -104,10 +104,15 @@ func (s *Server) Watch(wake func()) (call Instant, ok bool) {
 // Unwatch ends what Watch began and forgets what was kept.
 func (s *Server) Unwatch() {
 	s.mu.Lock()
-	defer s.mu.Unlock()
 	s.watchedSince.Store(0)
 	s.wake, s.closed, s.forgotten = nil, nil, 0
 	s.inflight.forget()
+	s.mu.Unlock()
+	for _, c := range s.present() {
+		c.mu.Lock()
+		c.settleLocked()
+		c.mu.Unlock()
+	}
 }
 
 // changedLocked wakes the shutdown's goroutine. s.mu must be held.
