@@ -1,0 +1,112 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/spf13/cobra"
+
+	"github.com/gracetrace/gracetrace/cmd/gracetrace/internal/selfsigned"
+	"github.com/gracetrace/gracetrace/server"
+	"github.com/gracetrace/gracetrace/tracer"
+)
+
+// defaultAddr is this machine alone: the demo service is for nobody else.
+const defaultAddr = "localhost:50051"
+
+type serveFlags struct {
+	addr             addrValue
+	cycle            durationValue
+	grace            durationValue
+	handshakeTimeout durationValue
+	tls              bool
+}
+
+func newServe() *cobra.Command {
+	f := serveFlags{
+		addr:             addrValue{defaultAddr},
+		handshakeTimeout: durationValue{handshakeTimeout},
+	}
+	cmd := &cobra.Command{
+		Use:   "serve",
+		Short: "Run the demo's server until SIGTERM, or stop and start it in turn",
+		Long: `serve runs the server of the demo until SIGTERM or SIGINT, stops it gracefully
+and prints on stdout where the time went. With --cycle it also stops and starts
+again by itself, so that there are always new traces to look at. Its clients are
+those of 'gracetrace load', or your own.
+
+Its exit code is that of a program that returns the error of server.Run: 0 when
+the last stop was graceful, 1 when it was forced and RPCs were cut. A second
+signal ends it at once.`,
+		Example: `  gracetrace serve --cycle 30s
+  gracetrace serve --addr :50051 --grace 25s --handshake-timeout 3s`,
+		Args: noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return f.run(cmd.Context(), cmd.OutOrStdout(), cmd.ErrOrStderr())
+		},
+	}
+	flags := cmd.Flags()
+	flags.Var(&f.addr, "addr", "listen on this address")
+	flags.Var(&f.cycle, "cycle", "stop and start again after this time (default never)")
+	flags.Var(&f.grace, "grace",
+		"grace period, from the signal to the exit (default $"+envGrace+" or 25s)")
+	flags.Var(&f.handshakeTimeout, "handshake-timeout",
+		"how long a client may take to say its first word; grpc-go's own default is 120s")
+	flags.BoolVar(&f.tls, "tls", false, "serve over TLS, with a certificate made for the occasion")
+	return cmd
+}
+
+func (f *serveFlags) run(ctx context.Context, stdout, stderr io.Writer) error {
+	if err := nameService(); err != nil {
+		return err
+	}
+	t, err := tracer.New(ctx,
+		tracer.WithLogger(slog.New(slog.NewTextHandler(stderr, nil))),
+		tracer.WithReport(func(r *tracer.Report) {
+			_ = printReport(stdout, r) // the log has the verdict, too
+			fmt.Fprintln(stdout)
+		}))
+	if err != nil {
+		return err
+	}
+	defer t.Close()
+	conf := greeterConfig{grace: f.grace.d, handshakeTimeout: f.handshakeTimeout.d}
+	if f.tls {
+		if conf.tls, _, err = selfsigned.Config(); err != nil {
+			return err
+		}
+	}
+	ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	// The second signal is to have its default effect, during any stop.
+	defer context.AfterFunc(ctx, stop)()
+	for {
+		err := f.once(ctx, t, conf)
+		forced := (*server.DeadlineError)(nil)
+		if ctx.Err() != nil || err != nil && !errors.As(err, &forced) {
+			return err
+		}
+	}
+}
+
+// once serves until the cycle is over or the process is to end.
+func (f *serveFlags) once(ctx context.Context, t *tracer.Tracer, conf greeterConfig) error {
+	lis, err := listen(ctx, f.addr.addr)
+	if err != nil {
+		return err
+	}
+	if f.cycle.d > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, f.cycle.d)
+		defer cancel()
+	}
+	return newGreeter(t, conf).Run(ctx, lis)
+}
