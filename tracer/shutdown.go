@@ -153,7 +153,8 @@ func (s *Shutdown) followCancels(rpcs []watch.RPCState) (unfollow func()) {
 		if r.End != 0 {
 			continue
 		}
-		if r.Ctx.Err() == context.Canceled {
+		// GracefulStop cancels nothing; Stop may have done it just now.
+		if s.call.Graceful && r.Ctx.Err() == context.Canceled {
 			s.mu.Lock()
 			s.cancelled[r.ID] = s.builder.call - 1 // before the call, who knows when
 			s.mu.Unlock()
@@ -175,14 +176,18 @@ func (s *Shutdown) followCancels(rpcs []watch.RPCState) (unfollow func()) {
 	}
 }
 
-// view is the shutdown as it is known now.
+// view is the shutdown as it is known now. Whether the call has returned is read
+// first, so that what it has ended has ended in the snapshot.
 func (s *Shutdown) view() (*timeline, []phaseView) {
-	snap := s.t.table.Snapshot()
-	tl := &timeline{graceful: s.call.Graceful}
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	tl := &timeline{
+		graceful: s.call.Graceful,
+		forced:   s.builder.since(s.forced), returned: s.builder.since(s.returned),
+	}
+	snap := s.t.table.Snapshot()
 	s.builder.add(tl, &snap, s.cancelled)
-	tl.forced, tl.returned = s.builder.since(s.forced), s.builder.since(s.returned)
+	tl.settle()
 	return tl, tl.views()
 }
 

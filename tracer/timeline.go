@@ -104,6 +104,16 @@ func (tl *timeline) gone(r *rpcLine) time.Duration {
 	return tl.conns[r.conn].gone
 }
 
+// settle uses that grpc's call has returned: it does so only when no handshake
+// and no connection is left, even where the last Close has not been stamped yet.
+func (tl *timeline) settle() {
+	for i := range tl.conns {
+		c := &tl.conns[i]
+		c.settled = min(c.settled, tl.returned)
+		c.gone = min(c.gone, tl.returned)
+	}
+}
+
 // freed is when r stopped to hold its connection although its handler ran on:
 // the client cancelled it, or the connection was gone.
 func (tl *timeline) freed(r *rpcLine) time.Duration { return min(r.cancelled, tl.gone(r)) }

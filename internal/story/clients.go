@@ -8,6 +8,7 @@ import (
 	"io"
 	"net"
 	"strings"
+	"testing/synctest"
 	"time"
 
 	"google.golang.org/grpc"
@@ -214,6 +215,7 @@ func vanish(ctx context.Context, dial servertest.DialFunc, call servertest.Call)
 		return nil, err
 	}
 	<-synced
+	synctest.Wait() // the handler has read its message and works
 	close(started)
 	return p, nil
 }

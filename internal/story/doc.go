@@ -5,7 +5,8 @@
 // grpc server and real clients over memory connections. Time in a bubble is
 // exact, so the timelines are golden to the microsecond.
 //
-//	serve [timeout=D] [grace=D] [tls=wrapped|bare] [listeners=N] [stop=wait]
+//	serve [timeout=D] [grace=D] [tls=wrapped|bare] [listeners=N] [handlers]
+//	                                         handlers: Stop waits for them
 //	call [hold=D] [deadline=D] [ignore]      unary, by a healthy client
 //	stream watch|upload|chat [messages=N]    left open, by a healthy client
 //	connect silent|halftls|halfpreface|mute|linger [hold=D]

@@ -44,6 +44,9 @@ func (s *story) serve(args arguments) (string, error) {
 		return "", err
 	}
 	opts := []grpc.ServerOption{server.GracePeriod(grace)}
+	if args.has("handlers") {
+		opts = append(opts, grpc.WaitForHandlers(true))
+	}
 	if timeout > 0 {
 		opts = append(opts, grpc.ConnectionTimeout(timeout))
 	}
