@@ -68,12 +68,11 @@ func (l *layer) Write(p []byte) (int, error) {
 	return n, err
 }
 
-// Close implements net.Conn.
+// Close implements net.Conn. A covered layer stamps too: when grpc gives up
+// between the handshake and the preface it closes the raw connection only.
 func (l *layer) Close() error {
 	err := l.Conn.Close()
-	if !l.covered.Load() {
-		l.rec.Closed()
-	}
+	l.rec.Closed()
 	return err
 }
 
