@@ -10,6 +10,7 @@ import (
 	"net"
 	"os"
 	"os/signal"
+	"slices"
 	"syscall"
 )
 
@@ -24,6 +25,9 @@ func (s *Server) Run(ctx context.Context, listeners ...net.Listener) error {
 	}
 	if len(listeners) == 0 {
 		return errors.New("server: Run needs at least one listener")
+	}
+	if slices.Contains(listeners, nil) {
+		return errors.New("server: Run: a listener is nil")
 	}
 	ctx, release := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
 	defer release()

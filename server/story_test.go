@@ -3,6 +3,8 @@
 package server_test
 
 import (
+	"os"
+	"os/signal"
 	"testing"
 
 	"go.uber.org/goleak"
@@ -10,7 +12,14 @@ import (
 	"github.com/gracetrace/gracetrace/internal/story"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	// The runtime starts its signal goroutine at the first use, which must not be
+	// in a bubble.
+	c := make(chan os.Signal, 1)
+	signal.Notify(c, os.Interrupt)
+	signal.Stop(c)
+	goleak.VerifyTestMain(m)
+}
 
 // TestStories runs the golden stories; -rewrite writes what they print.
 func TestStories(t *testing.T) { story.Run(t, "testdata") }
