@@ -73,7 +73,7 @@ func (w *watchedCredentials) ServerHandshake(c net.Conn) (net.Conn, credentials.
 	made, info, err := w.TransportCredentials.ServerHandshake(arg)
 	raw.inCredentials.Store(false)
 	if err != nil {
-		if err == credentials.ErrConnDispatched {
+		if err == credentials.ErrConnDispatched { //nolint:errorlint // as grpc compares it
 			raw.rec.Dispatched()
 		}
 		return made, info, err

@@ -54,6 +54,7 @@ type unaryMethod struct {
 	inner  grpc.MethodHandler
 }
 
+//nolint:revive // the order is grpc.MethodHandler's
 func (m *unaryMethod) handle(srv any, ctx context.Context, dec func(any) error,
 	interceptor grpc.UnaryServerInterceptor,
 ) (any, error) {

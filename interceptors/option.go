@@ -16,7 +16,9 @@ import (
 // usable reports whether t can be used, and says so when it can't.
 func usable(t *tracer.Tracer, where string) bool {
 	if t == nil {
-		slog.Warn("gracetrace: interceptors." + where + " got a nil *tracer.Tracer: nothing is watched")
+		// There is no tracer whose logger it could be.
+		slog.Warn("nil *tracer.Tracer, nothing is watched", //nolint:forbidigo,sloglint // see above
+			"func", "interceptors."+where)
 	}
 	return t != nil
 }

@@ -3,6 +3,7 @@
 package interceptors
 
 import (
+	"errors"
 	"io"
 	"net"
 	"syscall"
@@ -78,5 +79,5 @@ func (c *readyConn) readSocket(fd uintptr) (done bool) {
 		c.pool.Put(c.buf)
 		c.buf = nil
 	}
-	return c.err != syscall.EAGAIN
+	return !errors.Is(c.err, syscall.EAGAIN)
 }

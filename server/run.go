@@ -6,7 +6,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"net"
 	"os"
 	"os/signal"
@@ -62,6 +61,6 @@ func (s *Server) logServing(listeners []net.Listener) {
 	for i, lis := range listeners {
 		addrs[i] = lis.Addr().String()
 	}
-	s.t.Logger().Info("serving", slog.Any("addresses", addrs), "pid", os.Getpid(),
+	s.t.Logger().Info("serving", "addresses", addrs, "pid", os.Getpid(),
 		"grace_period_ms", s.grace.Milliseconds())
 }

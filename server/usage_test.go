@@ -5,7 +5,6 @@ package server_test
 import (
 	"context"
 	"errors"
-	"io"
 	"log/slog"
 	"net"
 	"strings"
@@ -29,7 +28,7 @@ func (dropped) Shutdown(context.Context) error                             { ret
 func newTracer(t *testing.T, opts ...tracer.Option) *tracer.Tracer {
 	t.Helper()
 	tr, err := tracer.New(context.Background(), append([]tracer.Option{
-		tracer.WithLogger(slog.New(slog.NewTextHandler(io.Discard, nil))),
+		tracer.WithLogger(slog.New(slog.DiscardHandler)),
 		tracer.WithExporter(func(context.Context) (sdktrace.SpanExporter, error) {
 			return dropped{}, nil
 		}),

@@ -21,6 +21,11 @@ import (
 	greeterv1 "github.com/gracetrace/gracetrace/proto/greeter/v1"
 )
 
+const (
+	someone    = "ada"    // whom every client greets
+	kindVanish = "vanish" // a command, and the kind of its client
+)
+
 // healthy is a client as users have it.
 type healthy struct {
 	conn   *grpc.ClientConn
@@ -98,7 +103,7 @@ func (s *story) call(args arguments) (string, error) {
 	}
 	return "", s.healthy(args, "call", func(ctx context.Context, c greeterv1.GreeterClient) {
 		_, _ = c.SayHello(ctx, &greeterv1.SayHelloRequest{ // what it answers is not the story
-			Name: "ada", Duration: durationpb.New(hold), IgnoreCancel: args.has("ignore"),
+			Name: someone, Duration: durationpb.New(hold), IgnoreCancel: args.has("ignore"),
 		})
 	})
 }
@@ -118,7 +123,7 @@ func (s *story) stream(args arguments) (string, error) {
 func openStream(ctx context.Context, c greeterv1.GreeterClient, kind string, n int) error {
 	switch kind {
 	case "watch":
-		w, err := c.Watch(ctx, &greeterv1.WatchRequest{Name: "ada", Interval: durationpb.New(time.Hour)})
+		w, err := c.Watch(ctx, &greeterv1.WatchRequest{Name: someone, Interval: durationpb.New(time.Hour)})
 		if err != nil {
 			return err
 		}
@@ -153,7 +158,7 @@ func (s *story) connect(cmd string, args arguments) (string, error) {
 		return "", err
 	}
 	kind := args.first
-	if cmd == "vanish" {
+	if cmd == kindVanish {
 		kind = cmd
 	}
 	p, err := connect(kind, dial, s.helloFor(hold, args))
@@ -161,7 +166,7 @@ func (s *story) connect(cmd string, args arguments) (string, error) {
 		return "", err
 	}
 	s.add(kind, p)
-	if kind != "vanish" {
+	if kind != kindVanish {
 		<-p.Ready()
 		return "", nil
 	}
@@ -173,7 +178,7 @@ func (*story) helloFor(hold time.Duration, args arguments) []servertest.Call {
 		return nil
 	}
 	msg, err := proto.Marshal(&greeterv1.SayHelloRequest{
-		Name: "ada", Duration: durationpb.New(hold), IgnoreCancel: args.has("ignore"),
+		Name: someone, Duration: durationpb.New(hold), IgnoreCancel: args.has("ignore"),
 	})
 	if err != nil {
 		panic(err) // a message of ours
@@ -194,7 +199,7 @@ func connect(kind string, dial servertest.DialFunc, calls []servertest.Call) (se
 		return servertest.Mute(ctx, dial, calls...)
 	case "linger":
 		return servertest.Linger(ctx, dial, calls...)
-	case "vanish":
+	case kindVanish:
 		if len(calls) == 0 {
 			return nil, fmt.Errorf("vanish needs hold=")
 		}

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -119,7 +120,7 @@ func (s *story) run(d *datadriven.TestData) (string, error) {
 		return s.call(args)
 	case "stream":
 		return s.stream(args)
-	case "connect", "vanish":
+	case "connect", kindVanish:
 		return s.connect(d.Cmd, args)
 	case "close":
 		return "", s.closeClient(args.first)
@@ -192,8 +193,8 @@ func (s *story) wait() (string, error) {
 
 // close ends what the story has left running.
 func (s *story) close() {
-	for i := len(s.order) - 1; i >= 0; i-- {
-		if c, ok := s.clients[s.order[i]]; ok {
+	for _, name := range slices.Backward(s.order) {
+		if c, ok := s.clients[name]; ok {
 			_ = c.Close()
 		}
 	}

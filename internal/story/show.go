@@ -11,6 +11,7 @@ import (
 	"sync"
 	"time"
 
+	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/codes"
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	"go.opentelemetry.io/otel/trace"
@@ -132,8 +133,8 @@ func (c *collector) tree() string {
 		}
 	}
 	var b strings.Builder
-	var print func(parent trace.SpanID, indent string)
-	print = func(parent trace.SpanID, indent string) {
+	var walk func(parent trace.SpanID, indent string)
+	walk = func(parent trace.SpanID, indent string) {
 		list := children[parent]
 		slices.SortStableFunc(list, func(x, y sdktrace.ReadOnlySpan) int {
 			if n := x.StartTime().Compare(y.StartTime()); n != 0 {
@@ -147,10 +148,10 @@ func (c *collector) tree() string {
 		for _, sp := range list {
 			fmt.Fprintf(&b, "%s%s  %s .. %s%s\n", indent, sp.Name(), sp.StartTime().Sub(zero),
 				sp.EndTime().Sub(zero), flags(sp, known))
-			print(sp.SpanContext().SpanID(), indent+"  ")
+			walk(sp.SpanContext().SpanID(), indent+"  ")
 		}
 	}
-	print(trace.SpanID{}, "")
+	walk(trace.SpanID{}, "")
 	return b.String()
 }
 
@@ -162,10 +163,8 @@ func flags(sp sdktrace.ReadOnlySpan, known map[trace.SpanID]bool) string {
 	if p := sp.Parent().SpanID(); p.IsValid() && !known[p] {
 		s += "  (its parent was not sent)"
 	}
-	for _, a := range sp.Attributes() {
-		if a.Key == "shutdown.open" && a.Value.AsBool() {
-			s += "  open"
-		}
+	if slices.Contains(sp.Attributes(), attribute.Bool("shutdown.open", true)) {
+		s += "  open"
 	}
 	return s
 }
@@ -182,7 +181,7 @@ func (c *collector) attributes(name string) string {
 		}
 		var lines []string
 		for _, a := range sp.Attributes() {
-			lines = append(lines, fmt.Sprintf("  %s=%s\n", a.Key, a.Value.Emit()))
+			lines = append(lines, fmt.Sprintf("  %s=%v\n", a.Key, a.Value.AsInterface()))
 		}
 		slices.Sort(lines)
 		fmt.Fprintf(&b, "%s\n%s", sp.Name(), strings.Join(lines, ""))

@@ -66,10 +66,10 @@ func NewServer() *Server {
 	return s
 }
 
-// Shared returns what the first call's make returned: state that the sensors of
+// Shared returns what the first call's create returned: state that the sensors of
 // one server have in common.
-func (s *Server) Shared(make func() any) any {
-	s.shared.Do(func() { s.common = make() })
+func (s *Server) Shared(create func() any) any {
+	s.shared.Do(func() { s.common = create() })
 	return s.common
 }
 
