@@ -101,12 +101,11 @@ func (d *demo) serveAndStop(ctx context.Context, t *tracer.Tracer) error {
 	if err != nil {
 		cancel()
 	}
-	// Run's error is why a client could not start, if both failed.
 	runErr := <-ran
-	if forced := (*server.DeadlineError)(nil); errors.As(runErr, &forced) {
-		runErr = nil
+	if forced := (*server.DeadlineError)(nil); runErr == nil || errors.As(runErr, &forced) {
+		return err
 	}
-	return errors.Join(runErr, err)
+	return runErr // which is why a client could not start, if none could
 }
 
 // aim points the clients at addr, over TLS if asked.

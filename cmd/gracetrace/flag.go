@@ -68,6 +68,9 @@ func (v *addrValue) Set(s string) error {
 	if err != nil || port == "" {
 		return errors.New("want host:port, such as localhost:50051")
 	}
+	if n, err := strconv.Atoi(port); err != nil || n < 0 || n > 65535 {
+		return fmt.Errorf("no port %q, want a number up to 65535", port)
+	}
 	v.addr = s
 	return nil
 }

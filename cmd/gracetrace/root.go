@@ -65,7 +65,26 @@ what held it. Start with
 	root.SetVersionTemplate("gracetrace {{.Version}}\n")
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
 	root.AddCommand(newDemo(), newServe(), newLoad())
+	root.SetHelpCommand(newHelp())
 	return root
+}
+
+// newHelp is cobra's help command, but an unknown command is an error to it.
+func newHelp() *cobra.Command {
+	return &cobra.Command{
+		Use:   "help [command]",
+		Short: "Describe a command",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			about, rest, err := cmd.Root().Find(args)
+			if err != nil {
+				return usageError{err}
+			}
+			if len(rest) > 0 {
+				return knownCommand(about, rest)
+			}
+			return about.Help()
+		},
+	}
 }
 
 // knownCommand is asked about arguments that are no command.

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net"
 	"os"
 	"os/signal"
 	"syscall"
@@ -68,6 +69,12 @@ func (f *serveFlags) run(ctx context.Context, stdout, stderr io.Writer) error {
 	if err := nameService(); err != nil {
 		return err
 	}
+	// First of all, so that a port in use is all there is to read.
+	lis, err := listen(ctx, f.addr.addr)
+	if err != nil {
+		return err
+	}
+	defer lis.Close()
 	t, err := tracer.New(ctx,
 		tracer.WithLogger(slog.New(slog.NewTextHandler(stderr, nil))),
 		tracer.WithReport(func(r *tracer.Report) {
@@ -89,24 +96,23 @@ func (f *serveFlags) run(ctx context.Context, stdout, stderr io.Writer) error {
 	// The second signal is to have its default effect, during any stop.
 	defer context.AfterFunc(ctx, stop)()
 	for {
-		err := f.once(ctx, t, conf)
+		err := f.once(ctx, lis, newGreeter(t, conf))
 		forced := (*server.DeadlineError)(nil)
 		if ctx.Err() != nil || err != nil && !errors.As(err, &forced) {
+			return err
+		}
+		if lis, err = listen(ctx, f.addr.addr); err != nil {
 			return err
 		}
 	}
 }
 
 // once serves until the cycle is over or the process is to end.
-func (f *serveFlags) once(ctx context.Context, t *tracer.Tracer, conf greeterConfig) error {
-	lis, err := listen(ctx, f.addr.addr)
-	if err != nil {
-		return err
-	}
+func (f *serveFlags) once(ctx context.Context, lis net.Listener, srv *server.Server) error {
 	if f.cycle.d > 0 {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(ctx, f.cycle.d)
 		defer cancel()
 	}
-	return newGreeter(t, conf).Run(ctx, lis)
+	return srv.Run(ctx, lis)
 }
