@@ -51,7 +51,7 @@ func ignoredFor(since time.Duration, h *holder) string {
 	if h.Open {
 		return "ignores its ctx, cancelled " + ignored + " ago"
 	}
-	return "ignored its ctx for " + ignored
+	return "returned " + ignored + " after its ctx was cancelled"
 }
 
 func (tl *timeline) rpcHolder(r *rpcLine, kind HolderKind) holder {

@@ -31,6 +31,7 @@ type config struct {
 	factory  func(context.Context) (sdktrace.SpanExporter, error)
 	resource *resource.Resource
 	uiURL    string
+	origin   origin
 }
 
 func newConfig(opts []Option) (*config, error) {
@@ -53,6 +54,7 @@ func newConfig(opts []Option) (*config, error) {
 		}
 		errs = append(errs, o.apply(c))
 	}
+	c.readOrigin()
 	return c, errors.Join(errs...)
 }
 

@@ -61,7 +61,7 @@ func (t *Tracer) BeginShutdown(c Call) (*Shutdown, bool) {
 		clock: t.table.Clock, call: call, resolve: t.table.Resolve, callers: make(map[uint64]caller),
 	}
 	s.session = t.out.Open()
-	s.spans = newSpans(s.session, wall)
+	s.spans = newSpans(s.session, wall, t.cfg.origin)
 	go s.run()
 	return s, true
 }

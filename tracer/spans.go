@@ -38,7 +38,7 @@ type spans struct {
 	traceID trace.TraceID
 	root    trace.SpanID
 	started trace.SpanID
-	links   []trace.Link
+	origin  origin
 
 	ids       map[holderKey]trace.SpanID
 	phases    int           // phases sent
@@ -51,9 +51,9 @@ type spans struct {
 	missed    int           // holders without a span of their own
 }
 
-func newSpans(session *exporter.Session, wall time.Time) *spans {
+func newSpans(session *exporter.Session, wall time.Time, o origin) *spans {
 	s := &spans{
-		session: session, wall: wall, root: newSpanID(), started: newSpanID(),
+		session: session, wall: wall, origin: o, traceID: o.parent.TraceID(), root: newSpanID(), started: newSpanID(),
 		ids: make(map[holderKey]trace.SpanID), sent: make(map[holderKey]bool),
 		connsLeft: maxConnSpans, rpcsLeft: maxRPCSpans, phaseEnd: tick, last: 2 * tick,
 	}
@@ -101,7 +101,7 @@ func (s *spans) span(id, parent trace.SpanID, name string, b bounds, attrs []att
 // the process was killed.
 func (s *spans) begin(call Call) {
 	sp := s.span(s.started, trace.SpanID{}, spanStarted, bounds{tick, 2 * tick}, call.attrs())
-	sp.Links = s.links // Jaeger names a trace after the root with the fewest links
+	sp.Links = s.origin.links // Jaeger names a trace after the root with the fewest links
 	s.session.Emit(sp)
 }
 
@@ -238,7 +238,7 @@ var summaryBuckets = []time.Duration{
 func (s *spans) end(tl *timeline, r *Report, call Call, main *phaseView) {
 	sp := s.span(s.root, trace.SpanID{}, spanRoot, bounds{0, max(tl.returned.Truncate(tick), s.phaseEnd)},
 		append(call.attrs(), rootAttrs(r, main, s.missed)...))
-	sp.Links = s.links
+	sp.Links, sp.RemoteParent = s.origin.links, s.origin.parent
 	if r.Outcome == OutcomeForced {
 		sp.ErrorType, sp.StatusMessage = string(OutcomeForced), r.Verdict
 	}
