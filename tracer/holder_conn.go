@@ -152,7 +152,7 @@ func (tl *timeline) ack(c *connLine, p phaseLine) (holder, bool) {
 	if !tl.place(&h, p, c.goAway, end) {
 		return h, false
 	}
-	if c.pingAck > end && h.Held >= Duration(worthShowing) {
+	if c.pingAck > h.end && h.Held >= Duration(worthShowing) {
 		h.State, h.Detail = StatePingUnacked, "PING not acknowledged"
 	}
 	h.Age = Duration(h.end - c.goAway)
