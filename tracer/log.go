@@ -30,8 +30,8 @@ func millis(d time.Duration) slog.Value {
 
 func (s *Shutdown) logStarted(snap *watch.Snapshot) {
 	args := []any{"connections", len(snap.Conns), "rpcs", len(snap.RPCs)}
-	if s.call.Budget > 0 {
-		args = append(args, "budget_ms", millis(s.call.Budget))
+	if b := s.announced().Budget; b > 0 {
+		args = append(args, "budget_ms", millis(b))
 	}
 	s.log(slog.LevelInfo, logStarted, args...)
 }
@@ -45,11 +45,11 @@ func (s *Shutdown) logProgress(tl *timeline, v *phaseView) {
 }
 
 func (s *Shutdown) logFinished(r *Report, main *phaseView) {
-	level := slog.LevelInfo
+	level, budget := slog.LevelInfo, s.announced().Budget
 	switch {
 	case r.Outcome == OutcomeForced:
 		level = slog.LevelError
-	case s.call.Budget > 0 && time.Duration(r.Duration) > s.call.Budget/2:
+	case budget > 0 && time.Duration(r.Duration) > budget/2:
 		level = slog.LevelWarn
 	}
 	args := []any{

@@ -19,7 +19,7 @@ type Report struct {
 	TraceID string `json:"trace_id"`
 	// JaegerURL opens the trace at the culprit, if GRACETRACE_UI_URL is set.
 	JaegerURL string    `json:"jaeger_url,omitempty"`
-	Call      string    `json:"call"` // GracefulStop or Stop
+	Call      string    `json:"call,omitempty"` // GracefulStop or Stop; empty: not announced
 	Start     time.Time `json:"start"`
 	Duration  Duration  `json:"duration_us"`
 	Outcome   Outcome   `json:"outcome"`
@@ -81,7 +81,10 @@ func (r *Report) WriteJSON(w io.Writer) error {
 // report makes a Report of a timeline. start is the wall clock at the call.
 func (tl *timeline) report(views []phaseView, start time.Time) *Report {
 	call := "GracefulStop"
-	if !tl.graceful {
+	switch {
+	case tl.unannounced:
+		call = ""
+	case !tl.graceful:
 		call = "Stop"
 	}
 	r := &Report{

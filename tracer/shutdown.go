@@ -17,13 +17,14 @@ type Call struct {
 	Graceful    bool          // GracefulStop; else Stop
 	Budget      time.Duration // from the call to the deadline; zero: none
 	GRPCVersion string        // of grpc-go
+
+	unannounced bool // a listener's Close is all we know of it
 }
 
 // Shutdown is one stop of one server, from the call on. Package server makes
 // it; its methods are safe for concurrent use.
 type Shutdown struct {
 	t       *Tracer
-	call    Call
 	session *exporter.Session
 	spans   *spans
 	builder builder
@@ -34,7 +35,12 @@ type Shutdown struct {
 	finish  sync.Once
 	result  *Report
 
+	quit     chan struct{} // ends the wait of an unannounced shutdown
+	quitOnce sync.Once
+	followed chan struct{} // that wait has ended; nil: it was announced
+
 	mu        sync.Mutex // guards following
+	call      Call
 	forced    watch.Instant
 	returned  watch.Instant
 	cancelled map[uint64]watch.Instant // by RPC
@@ -42,14 +48,27 @@ type Shutdown struct {
 
 // BeginShutdown is called right before grpc's stop. If another shutdown of this
 // server is being traced, it returns that one and false.
+//
+// A server that is stopped without it, because a framework kept the original
+// *grpc.Server, is traced from the moment when its last listener is closed
+// until its last holder has gone; shutdown.source is then "listener".
 func (t *Tracer) BeginShutdown(c Call) (*Shutdown, bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if s := t.current; s != nil {
+		return s, s.adopt(c)
+	}
+	return t.beginLocked(c), true
+}
+
+// beginLocked starts a shutdown. t.mu must be held.
+func (t *Tracer) beginLocked(c Call) *Shutdown {
 	s := &Shutdown{
 		t: t, call: c, wake: make(chan struct{}, 1), stop: make(chan struct{}),
 		stopped: make(chan struct{}), cancelled: make(map[uint64]watch.Instant),
+		quit: make(chan struct{}),
 	}
-	if !t.current.CompareAndSwap(nil, s) {
-		return t.current.Load(), false
-	}
+	t.current = s
 	wall := time.Now().Truncate(tick)
 	call, _ := t.table.Watch(func() {
 		select {
@@ -63,7 +82,14 @@ func (t *Tracer) BeginShutdown(c Call) (*Shutdown, bool) {
 	s.session = t.out.Open()
 	s.spans = newSpans(s.session, wall, t.cfg.origin)
 	go s.run()
-	return s, true
+	return s
+}
+
+// announced is the call as it is known now.
+func (s *Shutdown) announced() Call {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.call
 }
 
 // Forced is called when Stop is called on top of a GracefulStop. It returns
@@ -126,7 +152,7 @@ func (s *Shutdown) run() {
 func (s *Shutdown) begin() (unfollow func()) {
 	unfollow = func() {}
 	s.guard(func() {
-		s.spans.begin(s.call)
+		s.spans.begin(s.announced())
 		snap := s.t.table.Snapshot()
 		unfollow = s.followCancels(snap.RPCs)
 		s.logStarted(&snap)
@@ -148,13 +174,14 @@ const maxFollowed = 1000
 // followCancels stamps when a client cancels an RPC whose handler runs on: it
 // holds no connection any more, only the handler wait.
 func (s *Shutdown) followCancels(rpcs []watch.RPCState) (unfollow func()) {
+	graceful := s.announced().Graceful
 	var stops []func() bool
 	for _, r := range rpcs[:min(len(rpcs), maxFollowed)] {
 		if r.End != 0 {
 			continue
 		}
 		// GracefulStop cancels nothing; Stop may have done it just now.
-		if s.call.Graceful && r.Ctx.Err() == context.Canceled {
+		if graceful && r.Ctx.Err() == context.Canceled {
 			s.mu.Lock()
 			s.cancelled[r.ID] = s.builder.call - 1 // before the call, who knows when
 			s.mu.Unlock()
@@ -182,12 +209,13 @@ func (s *Shutdown) view() (*timeline, []phaseView) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	tl := &timeline{
-		graceful: s.call.Graceful,
-		forced:   s.builder.since(s.forced), returned: s.builder.since(s.returned),
+		graceful: s.call.Graceful, unannounced: s.call.unannounced,
+		forced: s.builder.since(s.forced), returned: s.builder.since(s.returned),
 	}
 	snap := s.t.table.Snapshot()
 	s.builder.add(tl, &snap, s.cancelled)
 	tl.settle()
+	tl.infer()
 	return tl, tl.views()
 }
 
@@ -204,7 +232,9 @@ func (s *Shutdown) Finish(ctx context.Context) *Report {
 		s.result.Spans = SpanCount{Sent: lost.Sent, Lost: lost.Lost, Summarised: s.spans.missed}
 		s.logLost(lost)
 		s.t.table.Unwatch()
-		s.t.current.Store(nil)
+		s.t.mu.Lock()
+		s.t.current = nil
+		s.t.mu.Unlock()
 		if f := s.t.cfg.report; f != nil {
 			s.guard(func() { f(s.result) })
 		}
@@ -225,7 +255,7 @@ func (s *Shutdown) conclude() {
 	r.JaegerURL = s.jaegerURL(main)
 	s.result = r
 	s.spans.advance(tl, views)
-	s.spans.end(tl, r, s.call, main)
+	s.spans.end(tl, r, s.announced(), main)
 	s.logFinished(r, main)
 }
 

@@ -13,7 +13,12 @@ func (c Call) attrs() []attr {
 	if !c.Graceful {
 		name = "Stop"
 	}
-	attrs := []attr{{keyRPCSystem, "grpc"}, {keyCall, name}, {keySource, "call"}}
+	attrs := []attr{{keyRPCSystem, "grpc"}, {keySource, "call"}}
+	if c.unannounced {
+		attrs[1].value = "listener" // which call it was is not known
+	} else {
+		attrs = append(attrs, attr{keyCall, name})
+	}
 	if c.GRPCVersion != "" {
 		attrs = append(attrs, attr{keyGRPC, c.GRPCVersion})
 	}

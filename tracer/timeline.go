@@ -22,6 +22,8 @@ type timeline struct {
 	now      time.Duration
 	returned time.Duration // grpc's call returned
 	forced   time.Duration // Stop was called on top of GracefulStop
+	// unannounced says that a listener's Close is all we know of the call.
+	unannounced bool
 	// abandoned says that the call has not returned: the server gave up.
 	abandoned bool
 
@@ -128,6 +130,9 @@ type builder struct {
 	resolve func(context.Context) watch.Caller
 	callers map[uint64]caller
 }
+
+// at is the reverse of since.
+func (b *builder) at(d time.Duration) watch.Instant { return b.call + watch.Instant(d) }
 
 // since converts an Instant.
 func (b *builder) since(i watch.Instant) time.Duration {

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"runtime/debug"
+	"sync"
 	"sync/atomic"
 
 	"github.com/gracetrace/gracetrace/exporter"
@@ -27,7 +28,9 @@ type Tracer struct {
 	*core
 	table   *watch.Server
 	claimed atomic.Bool // a server has this table
-	current atomic.Pointer[Shutdown]
+
+	mu      sync.Mutex // guards following
+	current *Shutdown  // being traced
 }
 
 // core is what the Tracers of one process share.
@@ -52,12 +55,27 @@ func New(ctx context.Context, opts ...Option) (*Tracer, error) {
 	if err != nil {
 		return nil, fmt.Errorf("tracer: %w", err)
 	}
-	return &Tracer{core: &core{cfg: cfg, out: out}, table: watch.NewServer()}, nil
+	return newTracer(&core{cfg: cfg, out: out}), nil
 }
 
-// Close ends the probe, if it still runs, and waits for it. A process that ends
-// need not call it.
-func (t *Tracer) Close() { t.out.Close() }
+func newTracer(c *core) *Tracer {
+	t := &Tracer{core: c, table: watch.NewServer()}
+	t.table.AllClosing = t.unannounced
+	return t
+}
+
+// Close ends the probe, if it still runs, and a shutdown that nobody announced
+// (see [Tracer.BeginShutdown]), whose spans it flushes for at most 2 s. A
+// process that stops through package server need not call it.
+func (t *Tracer) Close() {
+	t.mu.Lock()
+	s := t.current
+	t.mu.Unlock()
+	if s != nil {
+		s.giveUp()
+	}
+	t.out.Close()
+}
 
 // ForServer returns the Tracer for one more server: t itself the first time,
 // then one that shares t's pipeline and options but watches another server.
@@ -66,7 +84,7 @@ func (t *Tracer) ForServer() *Tracer {
 	if t.claimed.CompareAndSwap(false, true) {
 		return t
 	}
-	f := &Tracer{core: t.core, table: watch.NewServer()}
+	f := newTracer(t.core)
 	f.claimed.Store(true)
 	return f
 }

@@ -12,6 +12,7 @@
 //	connect silent|halftls|halfpreface|mute|linger [hold=D]
 //	vanish hold=D                            resets its connection
 //	stop | gracefulstop | shutdown [in=D]    begins; the story goes on
+//	gracefulstop original                    of grpc's own server, unannounced
 //	close NAME                               ends a client by itself
 //	advance D                                lets time pass
 //	wait                                     until the first stop has returned

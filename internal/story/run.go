@@ -154,6 +154,10 @@ func (s *story) stop(name string, args arguments) error {
 	s.stops = append(s.stops, c)
 	go func() {
 		defer close(c.done)
+		if args.first == "original" { // by somebody who kept the grpc server
+			s.server.Unwrap().GracefulStop()
+			name = ""
+		}
 		switch name {
 		case "stop":
 			s.server.Stop()

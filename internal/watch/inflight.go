@@ -219,6 +219,19 @@ func (in *inflight) snapshot(call, now Instant) (states []RPCState, forgotten in
 	return states, forgotten
 }
 
+func (in *inflight) empty() bool {
+	for i := range in.shards {
+		sh := &in.shards[i]
+		sh.mu.Lock()
+		held := sh.head != nil
+		sh.mu.Unlock()
+		if held {
+			return false
+		}
+	}
+	return true
+}
+
 func (in *inflight) forget() {
 	for i := range in.shards {
 		sh := &in.shards[i]

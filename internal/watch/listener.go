@@ -51,6 +51,16 @@ func (l *Listener) AcceptEnd() {
 // CloseBegin is called before the inner Close. It reports whether this is the
 // first one.
 func (l *Listener) CloseBegin() (first bool) {
+	if !l.closeBegins() {
+		return false
+	}
+	if f := l.srv.AllClosing; f != nil && l.srv.lastToClose() {
+		f()
+	}
+	return true
+}
+
+func (l *Listener) closeBegins() (first bool) {
 	l.srv.mu.Lock()
 	defer l.srv.mu.Unlock()
 	if l.closeBegin != 0 {

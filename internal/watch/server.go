@@ -24,9 +24,10 @@ type Server struct {
 	// Resolve reads from an RPC's context who called. It is set once, before
 	// the first RPC, and called only during a shutdown.
 	Resolve func(context.Context) Caller
-	// ListenerClosing is called before a listener's first Close. It is set
-	// once, before the first listener is added.
-	ListenerClosing func()
+	// AllClosing is called when the last listener that was open begins to close
+	// and no shutdown is being watched: somebody stops the server without
+	// having said so. It is set once, before the first listener is added.
+	AllClosing func()
 
 	// UserTimeout is the TCP_USER_TIMEOUT that grpc would set, in
 	// nanoseconds: the Timeout of its keepalive.ServerParameters. Zero: none.
@@ -71,6 +72,26 @@ func NewServer() *Server {
 func (s *Server) Shared(create func() any) any {
 	s.shared.Do(func() { s.common = create() })
 	return s.common
+}
+
+// lastToClose reports whether every listener is closing, unannounced.
+func (s *Server) lastToClose() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.watchedSince.get() == 0 && !slices.ContainsFunc(s.listeners, func(l *Listener) bool {
+		return l.closeBegin == 0
+	})
+}
+
+// Empty reports whether nothing is left: no accept loop, no connection and no
+// RPC.
+func (s *Server) Empty() bool {
+	s.mu.Lock()
+	held := s.shaking > 0 || s.open > 0 || slices.ContainsFunc(s.listeners, func(l *Listener) bool {
+		return !l.overLocked()
+	})
+	s.mu.Unlock()
+	return !held && s.inflight.empty()
 }
 
 // AddListener puts a listener into the table. goType names its type.
