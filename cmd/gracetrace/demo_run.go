@@ -95,7 +95,7 @@ func (d *demo) serveAndStop(ctx context.Context, t *tracer.Tracer) error {
 	err = d.startClients(ctx, ran, grace)
 	defer d.closeClients()
 	if err == nil {
-		fmt.Fprintf(d.stderr, "\nProcess %d %s. What holds it:\n\n", os.Getpid(), terminateWords)
+		fmt.Fprintf(d.stderr, "\nProcess %d %s. What holds it:\n", os.Getpid(), terminateWords)
 		err = terminate(cancel)
 	}
 	if err != nil {
@@ -137,7 +137,7 @@ func (d *demo) startClients(ctx context.Context, ran chan error, grace time.Dura
 	}
 	// Once it answers, its Run has asked for the signals.
 	if err := d.target.Knock(ctx); err != nil {
-		return err
+		return fmt.Errorf("the server on %s does not answer: %w", d.target.Addr, err)
 	}
 	fmt.Fprintf(d.stderr, "A gRPC server on %s, %s, grace period %s. Its clients:\n\n",
 		d.target.Addr, security, grace)

@@ -93,7 +93,7 @@ func (r *reach) set(err error) {
 		if there {
 			fmt.Fprintf(r.out, "gracetrace: %s answers again\n", r.addr)
 		} else {
-			fmt.Fprintf(r.out, "gracetrace: %v; trying again\n", err)
+			fmt.Fprintf(r.out, "gracetrace: %s does not answer, trying again: %v\n", r.addr, err)
 		}
 	}
 }

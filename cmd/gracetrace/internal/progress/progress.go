@@ -49,15 +49,13 @@ func (h *Handler) Handle(_ context.Context, r slog.Record) error {
 // line is "" for what the demo says itself.
 func (h *Handler) line(r *slog.Record) string {
 	switch r.Message {
-	case "serving", "shutdown started", "shutdown finished":
+	case "serving", "trace export ready", "shutdown started", "shutdown finished":
 		return ""
 	case "shutdown progress":
 		ms := attr(r, "duration_ms").Resolve()
 		if ms.Kind() == slog.KindFloat64 {
 			return At(time.Duration(ms.Float64()*float64(time.Millisecond)), attr(r, "verdict").String())
 		}
-	case "trace export ready":
-		return fmt.Sprintf("The trace goes to %s.\n", attr(r, "endpoint"))
 	}
 	return h.anyRecord(r)
 }

@@ -18,13 +18,11 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 func Example() {
 	log := slog.New(progress.New(os.Stdout))
 	log.Info("serving", "pid", 1)
-	log.Info("trace export ready", "endpoint", "http://localhost:4317")
 	log.Info("shutdown progress", "duration_ms", 11000.2,
 		"verdict", "conn wait for 10.9s so far: rpc greeter.v1.Greeter/Chat from 10.0.0.1:40001, open 3m05s, no deadline")
 	log.With("trace_id", "4f").Warn("something new", "err", "it broke", "n", 2)
 	log.Debug("nobody asked")
 	// Output:
-	// The trace goes to http://localhost:4317.
 	//  11.0s  conn wait for 10.9s so far: rpc greeter.v1.Greeter/Chat from
 	//         10.0.0.1:40001, open 3m05s, no deadline
 	// warn: something new trace_id=4f err="it broke" n=2

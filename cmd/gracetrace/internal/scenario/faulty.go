@@ -5,7 +5,6 @@ package scenario
 import (
 	"context"
 	"errors"
-	"fmt"
 	"time"
 
 	"google.golang.org/protobuf/proto"
@@ -135,7 +134,7 @@ func (t *Target) Knock(ctx context.Context) error {
 	p, err := servertest.Connect(ctx, t.dial(), servertest.Obedient())
 	c, err := await(ctx, p, err)
 	if err != nil {
-		return fmt.Errorf("knock at %s: %w", t.Addr, err)
+		return err
 	}
 	c.Close()
 	return nil
