@@ -33,6 +33,7 @@ const (
 	keyRPCsCut    = "shutdown.rpcs_cut"
 	keyCutPrefix  = "shutdown.rpcs_cut." // and a method
 	keySummarised = "shutdown.spans.summarised"
+	keyForgotten  = "shutdown.forgotten." // connections, rpcs: too many to keep
 
 	// Of a phase and of a checkpoint.
 	keyPhase      = "shutdown.phase"
@@ -63,6 +64,7 @@ const (
 
 	// Of a summary span, for what has no span of its own.
 	keyCount    = "shutdown.summary.count"
+	keyBelow    = "shutdown.summary.rpcs"     // of the connections that it counts
 	keyMax      = "shutdown.summary.max"      // seconds
 	keyUpTo     = "shutdown.summary.held_le_" // and a duration
 	keyMoreThan = "shutdown.summary.held_gt_"

@@ -39,7 +39,7 @@ func (s *spans) checkpoint(tl *timeline, views []phaseView) {
 		return
 	}
 	s.progress += 1 + len(open)
-	b := bounds{s.last, max(s.last, tl.now.Truncate(tick))}
+	b := bounds{s.last, max(s.last+tick, tl.now.Truncate(tick))}
 	s.last = b.end + tick
 	id := newSpanID()
 	attrs := append([]attr{
@@ -54,11 +54,12 @@ func (s *spans) checkpoint(tl *timeline, views []phaseView) {
 
 // openHolders returns what of a phase still holds: the culprits themselves, an
 // RPC rather than its connection.
-func openHolders(v *phaseView) []holder {
-	var open []holder
-	for _, h := range v.holders {
+func openHolders(v *phaseView) []*holder {
+	var open []*holder
+	for i := range v.holders {
+		h := &v.holders[i]
 		if h.blame >= 0 && h.children[h.blame].Kind != HolderConnection {
-			h = h.children[h.blame]
+			h = &h.children[h.blame]
 		}
 		if h.Open {
 			open = append(open, h)

@@ -18,7 +18,11 @@ const maxText = 256
 // formatting characters (a terminal obeys them), bounded.
 func clean(s string) string {
 	if len(s) > maxText {
-		s = s[:maxText] + "…"
+		cut := maxText
+		for cut > maxText-utf8.UTFMax && !utf8.RuneStart(s[cut]) {
+			cut-- // not inside a character
+		}
+		s = s[:cut] + "…"
 	}
 	return strings.Map(func(r rune) rune {
 		if r == ' ' || unicode.IsGraphic(r) && !unicode.IsSpace(r) {

@@ -4,7 +4,7 @@ package tracer
 
 import (
 	"fmt"
-	"strings"
+	"slices"
 	"time"
 )
 
@@ -27,20 +27,26 @@ func (tl *timeline) views() []phaseView {
 	for i, l := range lines {
 		v := &views[i]
 		v.phaseLine, v.holders = l, tl.holders(l)
-		v.culprit = culprit(v.holders)
-		if last := lastHolder(v.holders); last != nil && !last.Open && l.end != never {
+		last := lastHolder(v.holders)
+		v.culprit = last.blamed()
+		if last != nil && !last.Open && l.end != never {
 			v.released, v.gap = last.who(), l.end-last.end
 		}
 	}
 	return views
 }
 
-// culprit is the holder to blame for a phase: the one that let go last, and
-// below a connection the part that held it longest.
-func culprit(hs []holder) *holder {
-	h := lastHolder(hs)
-	if h != nil && h.blame >= 0 {
+// blamed is whom to blame for what h, the holder that let go last, held: h, or
+// of a connection the RPC that held it longest. A connection's own parts it
+// tells itself. Both are marked, so that they get a bar and a span.
+func (h *holder) blamed() *holder {
+	if h == nil {
+		return nil
+	}
+	h.culprit = true
+	if h.blame >= 0 {
 		part := &h.children[h.blame]
+		part.culprit = true
 		if part.Kind != HolderConnection {
 			return part
 		}
@@ -60,46 +66,33 @@ func lastHolder(hs []holder) *holder {
 
 // who names a holder in a few words.
 func (h *Holder) who() string {
-	var words []string
-	switch h.Kind {
-	case HolderRPC, HolderHandler:
-		m := h.Method
-		if h.Original != "" {
-			m += " (" + h.Original + ")"
-		}
-		words = append(words, string(h.Kind), m)
-	case HolderListener:
-		return "listener " + h.Listener
-	default:
-		words = append(words, string(h.Kind))
+	s := string(h.Kind)
+	switch {
+	case h.Kind == HolderListener:
+		return s + " " + h.Listener
+	case h.Original != "":
+		s += fmt.Sprintf(" %s (%s)", h.Method, h.Original)
+	case h.Method != "":
+		s += " " + h.Method
 	}
 	if h.Peer == "" {
-		return strings.Join(append(words, "on an unknown connection"), " ")
+		return s + " on an unknown connection"
 	}
-	return strings.Join(append(words, "from", h.Peer), " ")
+	return s + " from " + h.Peer
 }
 
 // sentence says who held and why.
-func (h *Holder) sentence() string {
-	switch h.Kind {
-	case HolderHandshake:
-		return fmt.Sprintf("%s never finished, open %s, %s", h.who(), h.Age, h.Detail)
-	case HolderListener:
-		return fmt.Sprintf("%s, %s", h.who(), h.Detail)
-	case HolderConnection:
-		if h.State == StatePingUnacked || h.State == StateLinger {
-			return fmt.Sprintf("%s, %s", h.who(), h.Detail)
-		}
-		return fmt.Sprintf("%s, open %s%s", h.who(), h.Age, prefixed(", ", h.Detail))
+func (h *holder) sentence() string {
+	who := h.who()
+	switch {
+	case h.Kind == HolderHandshake:
+		return fmt.Sprintf("%s %s %s, %s", who, h.ended, h.Age, h.Detail)
+	case h.Kind == HolderListener, h.State == StatePingUnacked, h.State == StateLinger:
+		return fmt.Sprintf("%s, %s", who, h.Detail)
+	case h.Detail == "":
+		return fmt.Sprintf("%s, open %s", who, h.Age)
 	}
-	return fmt.Sprintf("%s, open %s%s", h.who(), h.Age, prefixed(", ", h.Detail))
-}
-
-func prefixed(prefix, s string) string {
-	if s == "" {
-		return ""
-	}
-	return prefix + s
+	return fmt.Sprintf("%s, open %s, %s", who, h.Age, h.Detail)
 }
 
 // Outcome is how a shutdown ended.
@@ -112,14 +105,20 @@ const (
 	OutcomeRunning  Outcome = "running"  // it has not ended yet
 )
 
-func (tl *timeline) outcome() Outcome {
+// outcome of a timeline with these views. A Stop on top of GracefulStop that
+// found no connection has forced nothing.
+func (tl *timeline) outcome(views []phaseView) Outcome {
 	switch {
 	case tl.returned > tl.now:
 		return OutcomeRunning
-	case tl.abandoned || tl.forced != never || !tl.graceful:
+	case tl.abandoned || !tl.graceful || forcedStop(views):
 		return OutcomeForced
 	}
 	return OutcomeGraceful
+}
+
+func forcedStop(views []phaseView) bool {
+	return slices.ContainsFunc(views, func(v phaseView) bool { return v.phase == PhaseForcedStop })
 }
 
 // nothingHeld is the longest hold that is not worth a name.
@@ -127,7 +126,7 @@ const nothingHeld = 5 * time.Millisecond
 
 // verdict says in one line what the shutdown waited for. views are those of tl.
 func (tl *timeline) verdict(views []phaseView) string {
-	if tl.outcome() == OutcomeRunning {
+	if tl.returned > tl.now {
 		return tl.verdictSoFar(&views[len(views)-1])
 	}
 	main := tl.longest(views)
@@ -135,30 +134,53 @@ func (tl *timeline) verdict(views []phaseView) string {
 	var s string
 	switch {
 	case time.Duration(took) < nothingHeld:
-		s = fmt.Sprintf("%s in %s, nothing held it", tl.outcome(), total)
+		s = fmt.Sprintf("%s in %s, nothing held it", tl.outcome(views), total)
+		main = nil
 	case main.culprit == nil:
 		s = fmt.Sprintf("%s took %s of %s: what held it was not seen", main.phase, took, total)
 	default:
 		s = fmt.Sprintf("%s took %s of %s: %s", main.phase, took, total, main.culprit.sentence())
 	}
-	if n := tl.left(main.start).Connections; main.phase == PhaseHandshakeWait && n > 0 {
-		s += fmt.Sprintf("; until then %d %s got no GOAWAY", n, plural(n, "connection"))
-	}
-	return s + tl.ending(views) + tl.caveat()
+	return s + tl.untold(main) + tl.ending(views, main) + tl.caveat()
 }
 
-// ending says what a stop that was not graceful did.
-func (tl *timeline) ending(views []phaseView) string {
-	cut := cutTotal(tl.cutRPCs())
-	var s string
-	switch {
-	case tl.forced != never:
-		s = "; the forced stop released it"
-		if cut > 0 {
-			s += fmt.Sprintf(", cutting %d %s", cut, plural(cut, "RPC"))
+// untold says how many clients a handshake wait kept from being told: until its
+// end nobody gets a GOAWAY. main is nil if nothing held the shutdown.
+func (tl *timeline) untold(main *phaseView) string {
+	if main == nil || main.phase != PhaseHandshakeWait || !tl.graceful {
+		return ""
+	}
+	n := 0
+	for i := range tl.conns {
+		c := &tl.conns[i]
+		if c.transport && c.settled <= main.start && c.gone > main.start && c.goAway > main.start {
+			n++
 		}
-	case cut > 0:
-		s = fmt.Sprintf("; Stop cut %d %s", cut, plural(cut, "RPC"))
+	}
+	switch {
+	case n == 0:
+		return ""
+	case main.end == tl.forced:
+		return fmt.Sprintf("; %d other %s never got a GOAWAY", n, plural(n, "connection"))
+	}
+	return fmt.Sprintf("; until then %d other %s got no GOAWAY", n, plural(n, "connection"))
+}
+
+// ending says what a stop that was not graceful did. main is nil if nothing
+// held the shutdown.
+func (tl *timeline) ending(views []phaseView, main *phaseView) string {
+	n := cutTotal(tl.cutRPCs())
+	cut := fmt.Sprintf("%d %s", n, plural(n, "RPC"))
+	var s string
+	switch forced := forcedStop(views); {
+	case forced && main != nil && main.end == tl.forced && n > 0:
+		s = "; the forced stop released it, cutting " + cut
+	case forced && main != nil && main.end == tl.forced:
+		s = "; the forced stop released it"
+	case forced && n > 0:
+		s = "; the forced stop cut " + cut
+	case n > 0:
+		s = "; Stop cut " + cut
 	}
 	if c := views[len(views)-1].culprit; tl.abandoned && c != nil {
 		s += "; left behind: " + c.who()
@@ -185,18 +207,22 @@ func (tl *timeline) verdictSoFar(v *phaseView) string {
 	return s + tl.caveat()
 }
 
-// caveat says what could not be seen, where that matters.
+// caveat says what could not be seen.
 func (tl *timeline) caveat() string {
 	if tl.blind() {
-		return " (no listener was registered: connections and handshakes are not known)"
+		return " (RPCs only: no listener was watched, so connections and handshakes are not known)"
 	}
+	n := 0
 	for i := range tl.conns {
-		c := &tl.conns[i]
-		if c.transport && !c.frames && c.gone > 0 {
-			return " (some connections' frames are not seen: wrap the credentials to see GOAWAYs)"
+		if c := &tl.conns[i]; c.transport && !c.frames && c.gone > 0 {
+			n++
 		}
 	}
-	return ""
+	if n == 0 {
+		return ""
+	}
+	return fmt.Sprintf(" (the frames of %d %s were not seen: wrap the server's credentials)",
+		n, plural(n, "connection"))
 }
 
 // cutRPCs counts by method the RPCs that a forced stop cut: those whose
@@ -210,10 +236,13 @@ func (tl *timeline) cutRPCs() map[string]int {
 	if at == never {
 		return nil
 	}
-	cut := make(map[string]int)
+	var cut map[string]int
 	for i := range tl.rpcs {
 		r := &tl.rpcs[i]
 		if r.begin <= at && min(r.end, tl.freed(r)) >= at {
+			if cut == nil {
+				cut = make(map[string]int)
+			}
 			cut[r.method.Name]++
 		}
 	}

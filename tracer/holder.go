@@ -3,6 +3,7 @@
 package tracer
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"time"
@@ -70,7 +71,10 @@ type holder struct {
 	start, end time.Duration
 	key        holderKey
 	children   []holder
-	blame      int // the child that held it; -1: itself
+	blame      int    // the child that held it; -1: itself
+	culprit    bool   // the phase's culprit, or what it is a part of
+	part       bool   // of a connection, which tells the peer
+	ended      string // how a handshake ended, in words
 	attrs      []attr
 	link       trace.SpanContext
 }
@@ -90,12 +94,16 @@ func (tl *timeline) holders(p phaseLine) []holder {
 		hs = tl.closingListeners(p)
 	case PhaseHandshakeWait:
 		hs = append(tl.acceptingListeners(p), tl.handshakes(p)...)
-	case PhaseGoAway, PhaseConnWait, PhaseForcedStop:
+	case PhaseGoAway:
+		hs = tl.unsent(p)
+	case PhaseConnWait:
 		hs = tl.connections(p)
+	case PhaseForcedStop:
+		hs = tl.survivors(p)
 	case PhaseHandlerWait:
 		hs = tl.handlers(p)
 	}
-	slices.SortStableFunc(hs, func(a, b holder) int { return int(a.start - b.start) })
+	slices.SortStableFunc(hs, func(a, b holder) int { return cmp.Compare(a.start, b.start) })
 	return hs
 }
 
@@ -113,12 +121,15 @@ func (tl *timeline) closingListeners(p phaseLine) (hs []holder) {
 	for i, l := range tl.listeners {
 		h := holder{name: "listener", key: holderKey{HolderListener, uint64(i), "close"}, blame: -1}
 		h.Kind, h.Listener = HolderListener, l.addr
-		h.Detail = fmt.Sprintf("Close of %s", l.goType)
 		if !tl.place(&h, p, l.closeBegin, l.closeEnd) {
 			continue
 		}
 		h.Age = h.Held
-		if len(tl.listeners) > 1 || h.Held >= Duration(time.Millisecond) {
+		h.Detail = fmt.Sprintf("Close of %s took %s", l.goType, h.Held)
+		if h.Open {
+			h.Detail = fmt.Sprintf("Close of %s has not returned for %s", l.goType, h.Held)
+		}
+		if len(tl.listeners) > 1 || h.Held >= Duration(worthShowing) {
 			hs = append(hs, h)
 		}
 	}
@@ -129,9 +140,12 @@ func (tl *timeline) acceptingListeners(p phaseLine) (hs []holder) {
 	for i, l := range tl.listeners {
 		h := holder{name: "listener", key: holderKey{HolderListener, uint64(i), "accept"}, blame: -1}
 		h.Kind, h.Listener = HolderListener, l.addr
-		h.Detail = fmt.Sprintf("Accept of %s has not returned since Close", l.goType)
-		if tl.place(&h, p, p.start, l.acceptReturned) && h.Held >= Duration(time.Millisecond) {
+		if tl.place(&h, p, p.start, l.acceptReturned) && h.Held >= Duration(worthShowing) {
 			h.Age = Duration(h.end - l.closeBegin)
+			h.Detail = fmt.Sprintf("Accept of %s returned %s after Close", l.goType, h.Age)
+			if h.Open {
+				h.Detail = fmt.Sprintf("Accept of %s has not returned %s after Close", l.goType, h.Age)
+			}
 			hs = append(hs, h)
 		}
 	}
@@ -148,6 +162,14 @@ func (tl *timeline) handshakes(p phaseLine) (hs []holder) {
 		h.Kind, h.Peer, h.Listener = HolderHandshake, c.peer, c.listener
 		h.Age = Duration(h.end - c.accepted)
 		h.State, h.Detail = handshakeState(c)
+		switch {
+		case h.Open:
+			h.ended = "has not finished, open"
+		case c.transport:
+			h.ended = "took"
+		default:
+			h.ended = "never finished, open"
+		}
 		h.attrs = []attr{
 			{keyBytesRead, c.bytesRead},
 			{keyHandshakeTimeout, c.timeout.Seconds()},
@@ -163,8 +185,10 @@ func handshakeState(c *connLine) (State, string) {
 	switch {
 	case c.stage == watch.StageTLS:
 		return StateTLS, "inside the credentials' handshake, " + read
+	case c.stage == watch.StagePreface && c.transport:
+		return StatePreface, read
 	case c.stage == watch.StagePreface:
-		return StatePreface, "TLS done, no HTTP/2 preface, " + read
+		return StatePreface, "credentials' handshake done, no HTTP/2 preface, " + read
 	}
 	return StateTCP, read
 }

@@ -12,13 +12,28 @@ import (
 // to get a bar of its own.
 const worthShowing = time.Millisecond
 
-// connections returns the connections that held a phase. In the GOAWAY phase
-// they hold until their first GOAWAY has left, in conn wait until they are gone.
-// A forced stop has none: what it cut was held by others before.
-func (tl *timeline) connections(p phaseLine) (hs []holder) {
-	if p.phase == PhaseForcedStop {
-		return nil
+// unsent returns the connections for whose first GOAWAY the GOAWAY phase waited.
+func (tl *timeline) unsent(p phaseLine) (hs []holder) {
+	for i := range tl.conns {
+		c := &tl.conns[i]
+		if !c.awaited(p.start) {
+			continue
+		}
+		h := connHolder(c, "goaway")
+		if tl.place(&h, p, c.settled, min(c.goAway, c.closed, c.gone)) &&
+			h.Held >= Duration(worthShowing) {
+			h.State, h.Detail = goAwayState(c, h.end)
+			h.Age = Duration(h.end - c.accepted)
+			hs = append(hs, h)
+		}
 	}
+	return hs
+}
+
+// connections returns the connections that held conn wait, and the RPCs of which
+// the connection is not known. Those that went on after the last connection was
+// gone did not hold it.
+func (tl *timeline) connections(p phaseLine) (hs []holder) {
 	rpcs := make([][]*rpcLine, len(tl.conns)+1) // the last: connection unknown
 	for i := range tl.rpcs {
 		r := &tl.rpcs[i]
@@ -30,33 +45,43 @@ func (tl *timeline) connections(p phaseLine) (hs []holder) {
 	}
 	for i := range tl.conns {
 		c := &tl.conns[i]
-		if !c.transport {
-			continue
-		}
-		h := holder{name: "connection", key: holderKey{HolderConnection, c.id, ""}, blame: -1}
-		h.Kind, h.Peer, h.UserAgent, h.Listener = HolderConnection, c.peer, c.agent, c.listener
-		if p.phase == PhaseGoAway {
-			if tl.place(&h, p, c.settled, min(c.goAway, c.gone)) && h.Held >= Duration(worthShowing) {
-				h.State, h.Detail = goAwayState(c, h.end)
-				h.Age = Duration(h.end - c.accepted)
-				hs = append(hs, h)
-			}
-			continue
-		}
-		if tl.place(&h, p, c.settled, c.gone) {
+		h := connHolder(c, "")
+		if c.transport && tl.place(&h, p, c.settled, c.gone) {
 			h.Age = Duration(h.end - c.accepted)
 			tl.connParts(&h, p, c, rpcs[i])
 			hs = append(hs, h)
 		}
 	}
-	if p.phase == PhaseConnWait {
-		for _, r := range rpcs[len(tl.conns)] {
-			if h, ok := tl.rpc(r, p); ok && (tl.blind() || h.Open || p.end == never) {
-				hs = append(hs, h)
-			}
+	for _, r := range rpcs[len(tl.conns)] {
+		if h, ok := tl.rpc(r, p); ok && (p.end >= tl.now || min(r.end, tl.freed(r)) <= p.end) {
+			hs = append(hs, h)
 		}
 	}
 	return hs
+}
+
+// survivors returns what a forced stop has not ended. What it has was held by
+// others, before.
+func (tl *timeline) survivors(p phaseLine) (hs []holder) {
+	for _, h := range append(tl.handshakes(p), tl.connections(p)...) {
+		if !h.Open {
+			continue
+		}
+		h.key.part = "forced"
+		if h.Kind == HolderConnection {
+			h.children, h.blame, h.State, h.Detail = nil, -1, "", "Stop has not ended it"
+		}
+		hs = append(hs, h)
+	}
+	return hs
+}
+
+func connHolder(c *connLine, part string) holder {
+	h := holder{
+		name: string(HolderConnection), key: holderKey{HolderConnection, c.id, part}, blame: -1,
+	}
+	h.Kind, h.Peer, h.UserAgent, h.Listener = HolderConnection, c.peer, c.agent, c.listener
+	return h
 }
 
 func goAwayState(c *connLine, at time.Duration) (State, string) {
@@ -68,20 +93,13 @@ func goAwayState(c *connLine, at time.Duration) (State, string) {
 
 // connParts puts below a connection what it consisted of, and names the part
 // that held it longest on its way out: an RPC or the PING's acknowledgement,
-// which run side by side, and then the linger.
+// which run side by side, and then the linger. Of the first two the RPC is
+// blamed if both still hold: for the other grpc waits 5 s at most.
 func (tl *timeline) connParts(h *holder, p phaseLine, c *connLine, rpcs []*rpcLine) {
-	h.attrs = []attr{{keyFramesSeen, c.frames}}
-	if c.frames {
-		h.attrs = append(h.attrs, attr{keyGoAwaySent, c.goAway != never},
-			attr{keyPingAcked, c.pingAck != never})
-	}
-	if c.late > 0 {
-		h.attrs = append(h.attrs, attr{keyLate, c.late})
-	}
-	body := -1 // the child that ended last before the linger
-	if ack, ok := tl.ack(c, p); ok {
+	h.attrs = connAttrs(c)
+	ack, acked := tl.ack(c, p)
+	if acked {
 		h.children = append(h.children, ack)
-		body = 0
 	}
 	lastRPC := p.start
 	for _, r := range rpcs {
@@ -90,44 +108,96 @@ func (tl *timeline) connParts(h *holder, p phaseLine, c *connLine, rpcs []*rpcLi
 			continue
 		}
 		h.children = append(h.children, rh)
-		if body < 0 || later(&rh, &h.children[body]) {
-			body = len(h.children) - 1
+		if h.blame < 0 || later(&rh, &h.children[h.blame]) {
+			h.blame = len(h.children) - 1
 		}
 		lastRPC = max(lastRPC, rh.end)
 	}
-	if c.streamsDone != never {
-		lastRPC = max(lastRPC, c.streamsDone)
+	if acked && (h.blame < 0 || later(&ack, &h.children[h.blame])) {
+		h.blame = 0
 	}
-	h.blame = body
-	if l, ok := tl.linger(c, p, lastRPC); ok {
+	start := lastRPC
+	if c.streamsDone != never {
+		start = max(start, c.streamsDone)
+	}
+	if l, ok := tl.linger(c, p, start); ok {
 		h.children = append(h.children, l)
-		if body < 0 || l.Held > h.children[body].Held {
+		if h.blame < 0 || l.Open || l.Held > h.children[h.blame].Held {
 			h.blame = len(h.children) - 1
 		}
 	}
-	tl.connState(h, c)
+	if h.unexplained() {
+		h.blame = -1
+	}
+	tl.connState(h, c, lastRPC)
 }
 
-// connState says in a connection's own words what its parts say.
-func (tl *timeline) connState(h *holder, c *connLine) {
-	var parts []string
+func connAttrs(c *connLine) []attr {
+	attrs := []attr{{keyFramesSeen, c.frames}}
+	if c.frames {
+		attrs = append(attrs, attr{keyGoAwaySent, c.goAway != never},
+			attr{keyPingAcked, c.pingAck != never})
+	}
+	if c.late > 0 {
+		attrs = append(attrs, attr{keyLate, c.late})
+	}
+	return attrs
+}
+
+// unexplained reports whether a connection held for longer before and after its
+// parts than the part that would be blamed for it, or still holds while that
+// part has let go.
+func (h *holder) unexplained() bool {
+	if h.blame < 0 {
+		return false
+	}
+	blamed := &h.children[h.blame]
+	if h.Open != blamed.Open {
+		return true
+	}
+	first, last := h.end, h.start
 	for i := range h.children {
-		if part := &h.children[i]; part.State == StatePingUnacked || part.State == StateLinger {
+		first, last = min(first, h.children[i].start), max(last, h.children[i].end)
+	}
+	return Duration(first-h.start+h.end-last) > blamed.Held
+}
+
+// connState says in a connection's own words what its parts say, or what is
+// known where they explain nothing.
+func (tl *timeline) connState(h *holder, c *connLine, lastRPC time.Duration) {
+	var parts []string
+	handlers := false
+	for i := range h.children {
+		part := &h.children[i]
+		if part.State == StatePingUnacked || part.State == StateLinger {
 			parts = append(parts, fmt.Sprintf("%s for %s", part.Detail, part.Held))
 		}
+		handlers = handlers || part.Kind == HolderRPC
 	}
+	half := (h.end - h.start) / 2
 	switch {
 	case h.blame >= 0 && h.children[h.blame].Kind == HolderConnection:
 		h.State, h.Detail = h.children[h.blame].State, strings.Join(parts, ", then ")
 	case h.blame >= 0: // the RPC says it
-	case c.frames && c.goAway == never:
+	case !c.frames:
+		h.Detail = "its frames were not seen"
+	case tl.graceful && c.goAway > h.end:
 		h.State, h.Detail = goAwayState(c, h.end)
+	case tl.graceful && c.goAway-h.start > half:
+		h.State = StateGoAwayUnsent
+		h.Detail = "its first GOAWAY left only after " + Duration(c.goAway-h.start).String()
+	case c.streams > 0 && handlers:
+		h.State = StateStreams
+		h.Detail = fmt.Sprintf("%d %s still open although the handlers have returned",
+			c.streams, plural(c.streams, "stream"))
 	case c.streams > 0:
 		h.State = StateStreams
 		h.Detail = fmt.Sprintf("%d %s open that no handler is seen to have",
 			c.streams, plural(c.streams, "stream"))
-	case !c.frames:
-		h.Detail = "its frames were not seen"
+	case handlers && c.streamsDone != never && c.streamsDone-lastRPC > half:
+		h.State = StateStreams
+		h.Detail = fmt.Sprintf("its last stream was closed %s after the handlers had returned",
+			Duration(c.streamsDone-lastRPC))
 	}
 }
 
@@ -143,7 +213,9 @@ func later(a, b *holder) bool {
 // ack is the time from the first GOAWAY to the acknowledgement of the PING
 // after it, or to the final GOAWAY that goes out after 5 s without.
 func (tl *timeline) ack(c *connLine, p phaseLine) (holder, bool) {
-	h := holder{name: "GOAWAY ack", key: holderKey{HolderConnection, c.id, "ack"}, blame: -1}
+	h := holder{
+		name: "GOAWAY ack", key: holderKey{HolderConnection, c.id, "ack"}, blame: -1, part: true,
+	}
 	h.Kind, h.Peer = HolderConnection, c.peer
 	if c.goAway == never || !c.frames {
 		return h, false
@@ -162,10 +234,12 @@ func (tl *timeline) ack(c *connLine, p phaseLine) (holder, bool) {
 
 // linger is the up to 1 s that grpc gives the peer to close first.
 func (tl *timeline) linger(c *connLine, p phaseLine, lastRPC time.Duration) (holder, bool) {
-	h := holder{name: "linger", key: holderKey{HolderConnection, c.id, "linger"}, blame: -1}
+	h := holder{
+		name: "linger", key: holderKey{HolderConnection, c.id, "linger"}, blame: -1, part: true,
+	}
 	h.Kind, h.Peer, h.State = HolderConnection, c.peer, StateLinger
 	h.Detail = "the peer did not close"
-	if c.finalGoAw == never || c.streams > 0 && c.gone == never {
+	if c.finalGoAw == never || c.streams > 0 { // its streams held it until the end
 		return h, false
 	}
 	start := max(c.finalGoAw, lastRPC)

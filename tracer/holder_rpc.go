@@ -105,7 +105,8 @@ func rpcDetail(r *rpcLine, s State) []string {
 		words = append(words, "handler running")
 	}
 	if r.stream {
-		words = append(words, fmt.Sprintf("%d in, %d out", r.recv.count, r.send.count))
+		words = append(words, fmt.Sprintf("%d %s in, %d out",
+			r.recv.count, plural(int(r.recv.count), "message"), r.send.count))
 	}
 	return words
 }

@@ -2,10 +2,7 @@
 
 package tracer
 
-import (
-	"slices"
-	"time"
-)
+import "time"
 
 // tick is Jaeger's resolution. Its critical path wants a child to end strictly
 // before the next one starts, so neighbours are laid out at least one apart.
@@ -22,24 +19,27 @@ func after(prev, start, end time.Duration) bounds {
 	return b
 }
 
-// within lays siblings out inside their parent: never outside of it, and where
-// one begins at the tick at which another ended, one tick later.
+// within lays siblings out inside their parent, each at least one tick long and
+// none beginning at a tick at which one ends: it then begins later, or where it
+// is too short for that, earlier. The parent must be at least one tick long, so
+// that nothing ends where it begins.
 func within(parent bounds, hs []*holder) []bounds {
 	out := make([]bounds, len(hs))
-	order := make([]int, len(hs))
-	for i, h := range hs {
-		order[i] = i
-		start := min(max(h.start.Truncate(tick), parent.start), parent.end)
-		out[i] = bounds{start, max(start, min(h.end.Truncate(tick), parent.end))}
-	}
-	slices.SortStableFunc(order, func(a, b int) int { return int(out[a].start - out[b].start) })
 	ends := make(map[time.Duration]bool, len(hs))
-	for _, i := range order {
+	for i, h := range hs {
+		start := min(max(h.start.Truncate(tick), parent.start), parent.end)
+		end := max(start, min(h.end.Truncate(tick), parent.end), parent.start+tick)
+		out[i] = bounds{start, end}
+		ends[end] = true
+	}
+	for i := range out {
 		b := &out[i]
-		if ends[b.start] && b.start+tick <= b.end {
+		for ends[b.start] && b.start < b.end {
 			b.start += tick
 		}
-		ends[b.end] = true
+		for ends[b.start] {
+			b.start -= tick
+		}
 	}
 	return out
 }

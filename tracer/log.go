@@ -21,6 +21,7 @@ const (
 
 func (s *Shutdown) log(level slog.Level, msg string, args ...any) {
 	args = append(args, "trace_id", s.spans.traceID.String())
+	//nolint:sloglint // the message is one of the constants above
 	s.t.cfg.log.Log(context.Background(), level, msg, args...)
 }
 

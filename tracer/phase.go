@@ -62,12 +62,16 @@ func (tl *timeline) phases() []phaseLine {
 		if step.phase == PhaseGoAway && !tl.graceful {
 			continue
 		}
-		end := min(max(at, step.end(at)), tl.returned)
+		seen := max(at, step.end(at))
+		end := min(seen, tl.returned)
 		if end > tl.now {
 			lines = append(lines, phaseLine{step.phase, at, never})
 			break
 		}
 		lines = append(lines, phaseLine{step.phase, at, end})
+		if tl.abandoned && seen > end {
+			break // it was given up here: the later ones never began
+		}
 		at = end
 	}
 	return tl.cut(lines)
@@ -97,13 +101,17 @@ func (tl *timeline) cut(lines []phaseLine) []phaseLine {
 	return append(out, forced)
 }
 
+// quitEnd ignores listeners that were closed before the call: that was not
+// grpc's stop.
 func (tl *timeline) quitEnd(start time.Duration) time.Duration {
-	if tl.blind() {
-		return start
-	}
-	end := never
+	end, open := never, false
 	for _, l := range tl.listeners {
-		end = min(end, l.closeBegin)
+		if l.closeBegin >= start {
+			end, open = min(end, l.closeBegin), true
+		}
+	}
+	if !open {
+		return start
 	}
 	return end
 }
@@ -130,13 +138,19 @@ func (tl *timeline) handshakeWaitEnd(start time.Duration) time.Duration {
 func (tl *timeline) goAwayEnd(start time.Duration) time.Duration {
 	end := start
 	for i := range tl.conns {
-		c := &tl.conns[i]
-		if c.transport && c.gone > start && c.goAway > start && c.frames &&
-			c.writeSince > start-goAwayLimit {
-			end = max(end, min(c.goAway, c.gone, start+goAwayLimit))
+		if c := &tl.conns[i]; c.awaited(start) {
+			end = max(end, min(c.goAway, c.closed, c.gone, start+goAwayLimit))
 		}
 	}
 	return end
+}
+
+// awaited reports whether a GOAWAY phase that begins at start waits for the
+// connection's first GOAWAY: not when it is draining or closing already, when
+// its frames are not seen, or when a Write is blocked.
+func (c *connLine) awaited(start time.Duration) bool {
+	return c.transport && c.frames && c.goAway > start && min(c.closed, c.gone) > start &&
+		c.writeSince > start-goAwayLimit
 }
 
 func (tl *timeline) connWaitEnd(start time.Duration) time.Duration {

@@ -3,6 +3,7 @@
 package tracer
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -88,20 +89,21 @@ func (tl *timeline) report(views []phaseView, start time.Time) *Report {
 		call = "Stop"
 	}
 	r := &Report{
-		Version: 1, Call: call, Start: start, Duration: Duration(min(tl.returned, tl.now)),
-		Outcome: tl.outcome(), Verdict: tl.verdict(views), RPCsCut: tl.cutRPCs(),
+		Version: 1, Call: call, Start: start, Duration: whole(min(tl.returned, tl.now)),
+		Outcome: tl.outcome(views), Verdict: tl.verdict(views), RPCsCut: tl.cutRPCs(),
 	}
 	for i := range views {
 		v := &views[i]
 		end := min(v.end, tl.now)
 		p := PhaseReport{
-			Name: v.phase, Start: start.Add(v.start), Offset: Duration(v.start),
-			Duration: Duration(end - v.start), Open: v.end == never || tl.abandoned && i == len(views)-1,
+			Name: v.phase, Start: start.Add(v.start.Truncate(tick)), Offset: whole(v.start),
+			Duration: whole(end) - whole(v.start), Open: v.end == never || tl.abandoned && i == len(views)-1,
 			LeftAtStart: tl.left(v.start), LeftAtEnd: tl.left(end),
-			ReleasedBy: v.released, Gap: Duration(v.gap), Bars: bars(v.holders),
+			ReleasedBy: v.released, Gap: whole(v.gap), Bars: bars(v.holders),
 		}
 		if v.culprit != nil {
 			c := v.culprit.Holder
+			c.Held, c.Age = whole(time.Duration(c.Held)), whole(time.Duration(c.Age))
 			p.Culprit = &c
 		}
 		r.Phases = append(r.Phases, p)
@@ -109,44 +111,61 @@ func (tl *timeline) report(views []phaseView, start time.Time) *Report {
 	return r
 }
 
+// whole cuts to the report's resolution.
+func whole(d time.Duration) Duration { return Duration(d.Truncate(tick)) }
+
 // bars lists the holders that held longest, the earliest first.
 func bars(hs []holder) []Bar {
 	if len(hs) == 0 {
 		return nil
 	}
-	shown := longest(hs, maxBars)
+	shown := longest(pointers(hs), maxBars)
 	list := make([]Bar, 0, len(shown)+1)
 	for _, h := range shown {
 		list = append(list, Bar{
-			Name: h.name, Offset: Duration(h.start), Duration: Duration(h.end - h.start),
+			Name: h.name, Offset: whole(h.start), Duration: whole(h.end) - whole(h.start),
 			Note: h.note(), Bars: bars(h.children),
 		})
 	}
 	if more := len(hs) - len(shown); more > 0 {
-		list = append(list, Bar{Name: fmt.Sprintf("%d more", more), Offset: Duration(hs[0].start)})
+		list = append(list, Bar{Name: fmt.Sprintf("%d more", more), Offset: whole(hs[0].start)})
 	}
 	return list
 }
 
-// longest returns the n holders that held longest, in their order.
-func longest(hs []holder, n int) []*holder {
+// longest returns the culprit and those that held longest, n together, in their
+// order.
+func longest(hs []*holder, n int) []*holder {
+	if len(hs) <= n {
+		return hs
+	}
+	all := slices.Clone(hs)
+	rank := func(h *holder) Duration {
+		if h.culprit {
+			return Duration(never)
+		}
+		return h.Held
+	}
+	slices.SortStableFunc(all, func(a, b *holder) int { return cmp.Compare(rank(b), rank(a)) })
+	chosen := make(map[*holder]bool, n)
+	for _, h := range all[:n] {
+		chosen[h] = true
+	}
+	return slices.DeleteFunc(slices.Clone(hs), func(h *holder) bool { return !chosen[h] })
+}
+
+func pointers(hs []holder) []*holder {
 	all := make([]*holder, len(hs))
 	for i := range hs {
 		all[i] = &hs[i]
 	}
-	if len(all) <= n {
-		return all
-	}
-	slices.SortStableFunc(all, func(a, b *holder) int { return int(b.Held - a.Held) })
-	all = all[:n]
-	slices.SortStableFunc(all, func(a, b *holder) int { return int(a.start - b.start) })
 	return all
 }
 
 // note is what stands behind a holder's bar.
 func (h *holder) note() string {
 	var words []string
-	if h.Peer != "" && h.key.part == "" && h.Kind != HolderRPC {
+	if h.Peer != "" && !h.part && h.Kind != HolderRPC {
 		words = append(words, "peer "+h.Peer)
 	}
 	if h.Kind == HolderListener || h.Kind == HolderHandshake {
@@ -155,10 +174,10 @@ func (h *holder) note() string {
 	if h.Original != "" {
 		words = append(words, h.Original)
 	}
-	if h.UserAgent != "" && h.Kind == HolderConnection && h.key.part == "" {
+	if h.UserAgent != "" && h.Kind == HolderConnection {
 		words = append(words, "user-agent "+h.UserAgent)
 	}
-	if h.Detail != "" && (h.blame < 0 || h.key.part != "") {
+	if h.Detail != "" && h.blame < 0 {
 		words = append(words, h.Detail)
 	}
 	return strings.Join(words, ", ")

@@ -230,7 +230,7 @@ func (s *Shutdown) Finish(ctx context.Context) *Report {
 		s.guard(s.conclude)
 		lost := s.session.Flush(ctx)
 		s.result.Spans = SpanCount{Sent: lost.Sent, Lost: lost.Lost, Summarised: s.spans.missed}
-		s.logLost(lost)
+		s.guard(func() { s.logLost(lost) })
 		s.t.table.Unwatch()
 		s.t.mu.Lock()
 		s.t.current = nil
@@ -271,10 +271,12 @@ func (s *Shutdown) jaegerURL(main *phaseView) string {
 	return fmt.Sprintf("%s/trace/%s?uiFind=%s", s.t.cfg.uiURL, s.spans.traceID, id)
 }
 
-// guard keeps a fault of ours away from the application.
+// guard keeps a fault of ours, or of a callback or a logger that the application
+// gave us, away from the application.
 func (s *Shutdown) guard(f func()) {
 	defer func() {
 		if v := recover(); v != nil {
+			defer func() { _ = recover() }() // the logger may be the fault
 			s.t.cfg.log.Error("gracetrace: a fault in the tracer", "panic", fmt.Sprint(v))
 		}
 	}()

@@ -51,14 +51,10 @@ func (h *holder) attributes(phase Phase) []attr {
 		{keyKind, string(h.Kind)}, {keyPhase, string(phase)},
 		{keyAge, time.Duration(h.Age).Seconds()},
 	}
-	for _, a := range []attr{
-		{keyState, string(h.State)}, {keyDetail, h.Detail}, {keyRPCMethod, h.Method},
-		{keyRPCOriginal, h.Original}, {keyUserAgent, h.UserAgent}, {keyListener, h.Listener},
-	} {
-		if a.value != "" {
-			attrs = append(attrs, a)
-		}
-	}
+	attrs = append(attrs, said(
+		attr{keyState, string(h.State)}, attr{keyDetail, h.Detail}, attr{keyRPCMethod, h.Method},
+		attr{keyRPCOriginal, h.Original}, attr{keyUserAgent, h.UserAgent},
+		attr{keyListener, h.Listener})...)
 	if h.Method != "" {
 		attrs = append(attrs, attr{keyRPCSystem, "grpc"})
 	}
@@ -69,13 +65,13 @@ func (h *holder) attributes(phase Phase) []attr {
 	return append(attrs, h.attrs...)
 }
 
-// rootAttrs are what the root says beyond its report's outcome and verdict.
-func rootAttrs(r *Report, main *phaseView, summarised int) []attr {
+// rootAttrs are how it ended, who held it, and what has no span of its own.
+func rootAttrs(tl *timeline, r *Report, main *phaseView, summarised int) []attr {
 	attrs := []attr{{keyOutcome, string(r.Outcome)}, {keyVerdict, r.Verdict}}
 	if c := main.culprit; c != nil {
 		attrs = append(attrs, attr{keyCulPhase, string(main.phase)}, attr{keyCulprit, c.sentence()},
-			attr{keyCulKind, string(c.Kind)},
-			attr{keyCulState, string(c.State)}, attr{keyCulMethod, c.Method})
+			attr{keyCulKind, string(c.Kind)})
+		attrs = append(attrs, said(attr{keyCulState, string(c.State)}, attr{keyCulMethod, c.Method})...)
 	}
 	if n := cutTotal(r.RPCsCut); n > 0 {
 		attrs = append(attrs, attr{keyRPCsCut, n})
@@ -88,8 +84,18 @@ func rootAttrs(r *Report, main *phaseView, summarised int) []attr {
 			attrs = append(attrs, attr{keyCutPrefix + m, r.RPCsCut[m]})
 		}
 	}
-	if summarised > 0 {
-		attrs = append(attrs, attr{keySummarised, summarised})
+	for _, a := range []attr{
+		{keySummarised, summarised}, {keyForgotten + "connections", tl.forgottenConns},
+		{keyForgotten + "rpcs", tl.forgottenRPCs},
+	} {
+		if a.value != 0 {
+			attrs = append(attrs, a)
+		}
 	}
 	return attrs
+}
+
+// said leaves out empty texts.
+func said(attrs ...attr) []attr {
+	return slices.DeleteFunc(attrs, func(a attr) bool { return a.value == "" })
 }

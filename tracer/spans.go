@@ -5,6 +5,7 @@ package tracer
 import (
 	"math/rand/v2"
 	"net"
+	"slices"
 	"strconv"
 	"time"
 
@@ -14,11 +15,13 @@ import (
 	"github.com/gracetrace/gracetrace/exporter"
 )
 
-// Bounds of a shutdown's trace. With two parts to a connection they add up to
-// 1,500 spans; the rest is counted in one summary span a phase.
+// Bounds of a shutdown's trace. With two parts and a summary to a connection
+// they add up to less than 1,500 spans; the rest is counted in summary spans.
 const (
 	maxConnSpans     = 200
 	maxRPCSpans      = 500
+	keptForHandlers  = 50 // of the RPCs' spans
+	maxOtherSpans    = 40 // holders of each phase but conn wait and handler wait
 	maxProgressSpans = 400
 )
 
@@ -41,9 +44,8 @@ type spans struct {
 	origin  origin
 
 	ids       map[holderKey]trace.SpanID
-	phases    int           // phases sent
-	phaseEnd  time.Duration // where the last one ended
-	sent      map[holderKey]bool
+	phaseEnd  time.Duration      // where the last phase that was sent ended
+	sent      map[holderKey]bool // holders and phases
 	connsLeft int
 	rpcsLeft  int
 	progress  int           // spans sent for checkpoints
@@ -53,7 +55,8 @@ type spans struct {
 
 func newSpans(session *exporter.Session, wall time.Time, o origin) *spans {
 	s := &spans{
-		session: session, wall: wall, origin: o, traceID: o.parent.TraceID(), root: newSpanID(), started: newSpanID(),
+		session: session, wall: wall, origin: o, traceID: o.parent.TraceID(),
+		root: newSpanID(), started: newSpanID(),
 		ids: make(map[holderKey]trace.SpanID), sent: make(map[holderKey]bool),
 		connsLeft: maxConnSpans, rpcsLeft: maxRPCSpans, phaseEnd: tick, last: 2 * tick,
 	}
@@ -108,57 +111,110 @@ func (s *spans) begin(call Call) {
 // advance sends the phases that have ended. Conn wait is held back until the
 // call has returned: its end is known only then.
 func (s *spans) advance(tl *timeline, views []phaseView) {
-	for ; s.phases < len(views); s.phases++ {
-		v := &views[s.phases]
+	for i := range views {
+		v := &views[i]
+		key := v.key()
+		if s.sent[key] {
+			continue
+		}
 		if v.end == never || v.phase == PhaseConnWait && tl.returned > tl.now {
 			return
 		}
+		s.sent[key] = true
 		b := after(s.phaseEnd, v.start, v.end)
 		s.phaseEnd = b.end
-		id := s.id(holderKey{kind: HolderKind(v.phase)})
-		s.holders(v, id, b, true)
-		s.emit(id, s.root, string(v.phase), b, tl.phaseAttrs(v))
+		s.holders(v, b, true)
+		s.emit(s.id(key), s.root, string(v.phase), b, tl.phaseAttrs(v))
 	}
 }
+
+func (v *phaseView) key() holderKey { return holderKey{kind: HolderKind(v.phase)} }
 
 // ended sends, while conn wait lasts, the connections that are gone: at most
 // half of what may still be sent, so that the later ones, which held longer,
 // find their place.
 func (s *spans) ended(tl *timeline, views []phaseView) {
 	if v := &views[len(views)-1]; v.phase == PhaseConnWait && v.end == never {
-		b := after(s.phaseEnd, v.start, tl.now)
-		s.holders(v, s.id(holderKey{kind: HolderKind(v.phase)}), b, false)
+		s.holders(v, after(s.phaseEnd, v.start, tl.now), false)
 	}
 }
 
 // holders sends those of v's holders that have ended and were not sent yet; the
 // longest of them, if there are too many. The last call for a phase sends a
 // summary of the others.
-func (s *spans) holders(v *phaseView, parent trace.SpanID, b bounds, last bool) {
-	var over []holder
-	for _, h := range v.holders {
-		if !s.sent[h.key] && (last || !h.Open) {
-			over = append(over, h)
+func (s *spans) holders(v *phaseView, b bounds, last bool) {
+	var due []*holder
+	for i := range v.holders {
+		if h := &v.holders[i]; !s.sent[h.key] && (last || !h.Open) {
+			due = append(due, h)
 		}
 	}
-	left := &s.connsLeft
-	if v.phase == PhaseHandlerWait {
-		left = &s.rpcsLeft
-	}
-	n := *left
-	if !last {
-		n /= 2
-	}
-	chosen := longest(over, n)
-	*left -= len(chosen)
-	s.tree(parent, b, chosen, v.phase)
+	parent := s.id(v.key())
+	s.tree(parent, b, s.choose(due, v.phase, last), v.phase)
 	if last {
-		s.summary(parent, b, over, v.phase)
+		s.summary(parent, b, due, v.phase)
 	}
 }
 
-// tree sends holders and what they consist of.
-func (s *spans) tree(parent trace.SpanID, b bounds, hs []*holder, phase Phase) {
+// choose returns the holders among due, and what is below them, that get spans.
+func (s *spans) choose(due []*holder, phase Phase, last bool) chosen {
+	c := chosen{due: due, yes: make(map[*holder]bool)}
+	share := func(left int) int {
+		if !last {
+			left /= 2
+		}
+		return max(left, 0)
+	}
+	switch phase {
+	case PhaseConnWait:
+		conns, rpcs := split(due)
+		s.connsLeft -= c.take(conns, share(s.connsLeft))
+		for _, h := range conns {
+			if c.yes[h] {
+				parts, below := split(pointers(h.children))
+				c.take(parts, len(parts))
+				rpcs = append(rpcs, below...)
+			}
+		}
+		s.rpcsLeft -= c.take(rpcs, share(s.rpcsLeft-keptForHandlers))
+	case PhaseHandlerWait:
+		s.rpcsLeft -= c.take(due, s.rpcsLeft)
+	default:
+		c.take(due, maxOtherSpans)
+	}
+	return c
+}
+
+// chosen are the holders that get spans.
+type chosen struct {
+	due []*holder
+	yes map[*holder]bool
+}
+
+// take chooses n of hs, the longest, and returns how many there were.
+func (c *chosen) take(hs []*holder, n int) int {
+	hs = longest(hs, n)
+	for _, h := range hs {
+		c.yes[h] = true
+	}
+	return len(hs)
+}
+
+// split tells RPCs from connections and their parts.
+func split(hs []*holder) (conns, rpcs []*holder) {
+	for _, h := range hs {
+		if h.Kind == HolderRPC {
+			rpcs = append(rpcs, h)
+		} else {
+			conns = append(conns, h)
+		}
+	}
+	return conns, rpcs
+}
+
+// tree sends the chosen holders and what they consist of.
+func (s *spans) tree(parent trace.SpanID, b bounds, c chosen, phase Phase) {
+	hs := slices.DeleteFunc(slices.Clone(c.due), func(h *holder) bool { return !c.yes[h] })
 	for i, hb := range within(b, hs) {
 		h := hs[i]
 		s.sent[h.key] = true
@@ -168,43 +224,27 @@ func (s *spans) tree(parent trace.SpanID, b bounds, hs []*holder, phase Phase) {
 			sp.Links = []trace.Link{{SpanContext: h.link}}
 		}
 		if len(h.children) > 0 {
-			chosen := s.parts(h)
-			s.tree(id, hb, chosen, phase)
-			s.summary(id, hb, h.children, phase)
+			c.due = pointers(h.children)
+			s.tree(id, hb, c, phase)
+			s.summary(id, hb, c.due, phase)
 		}
 		s.session.Emit(sp)
 	}
 }
 
-// parts chooses the children of a connection that get spans: its own parts, and
-// as many RPCs as may still be sent.
-func (s *spans) parts(h *holder) []*holder {
-	var parts []*holder
-	var rpcs []holder
-	for i := range h.children {
-		if c := &h.children[i]; c.Kind == HolderConnection {
-			parts = append(parts, c)
-		} else {
-			rpcs = append(rpcs, *c)
-		}
-	}
-	chosen := longest(rpcs, s.rpcsLeft)
-	s.rpcsLeft -= len(chosen)
-	return append(parts, chosen...)
-}
-
 // summary sends one span for the holders among hs that have none.
-func (s *spans) summary(parent trace.SpanID, b bounds, hs []holder, phase Phase) {
-	var count int
+func (s *spans) summary(parent trace.SpanID, b bounds, hs []*holder, phase Phase) {
+	var count, rpcs int
 	var longest Duration
 	histogram := make([]int64, len(summaryBuckets)+1)
-	for i := range hs {
-		h := &hs[i]
+	for _, h := range hs {
 		if s.sent[h.key] {
 			continue
 		}
 		s.sent[h.key] = true
 		count++
+		_, below := split(pointers(h.children))
+		rpcs += len(below)
 		longest = max(longest, h.Held)
 		at := 0
 		for at < len(summaryBuckets) && time.Duration(h.Held) > summaryBuckets[at] {
@@ -215,9 +255,10 @@ func (s *spans) summary(parent trace.SpanID, b bounds, hs []holder, phase Phase)
 	if count == 0 {
 		return
 	}
-	s.missed += count
+	s.missed += count + rpcs
 	attrs := []attr{
-		{keyPhase, string(phase)}, {keyCount, count}, {keyMax, time.Duration(longest).Seconds()},
+		{keyPhase, string(phase)}, {keyCount, count}, {keyBelow, rpcs},
+		{keyMax, time.Duration(longest).Seconds()},
 	}
 	for i, n := range histogram {
 		key := keyMoreThan + summaryBuckets[len(summaryBuckets)-1].String()
@@ -237,7 +278,7 @@ var summaryBuckets = []time.Duration{
 // end sends the root, the last of a shutdown's spans.
 func (s *spans) end(tl *timeline, r *Report, call Call, main *phaseView) {
 	sp := s.span(s.root, trace.SpanID{}, spanRoot, bounds{0, max(tl.returned.Truncate(tick), s.phaseEnd)},
-		append(call.attrs(), rootAttrs(r, main, s.missed)...))
+		append(call.attrs(), rootAttrs(tl, r, main, s.missed)...))
 	sp.Links, sp.RemoteParent = s.origin.links, s.origin.parent
 	if r.Outcome == OutcomeForced {
 		sp.ErrorType, sp.StatusMessage = string(OutcomeForced), r.Verdict

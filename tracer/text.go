@@ -95,7 +95,8 @@ func (t *textTimeline) bar(start, length time.Duration) string {
 	at := func(d time.Duration) int {
 		return int(float64(d) / float64(t.total) * barColumn * 8)
 	}
-	from, to := min(at(start), barColumn*8-1), min(at(start+length), barColumn*8)
+	from := max(0, min(at(start), barColumn*8-1))
+	to := min(at(start+length), barColumn*8)
 	// A part cell can only be filled from its left: the bar starts at a whole.
 	first := from / 8
 	cells[first] = eighths[1]

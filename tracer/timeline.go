@@ -3,6 +3,7 @@
 package tracer
 
 import (
+	"cmp"
 	"context"
 	"net"
 	"slices"
@@ -172,16 +173,16 @@ func (b *builder) add(tl *timeline, snap *watch.Snapshot, cancelled map[uint64]w
 		if isPointer(r.addr) {
 			if j, ok := byAddr[r.addr]; ok {
 				r.conn, r.peer = j, tl.conns[j].peer
-				tl.conns[j].agent = r.agent
+				if r.agent != "" {
+					tl.conns[j].agent = r.agent
+				}
 			}
 		}
 		tl.rpcs = append(tl.rpcs, r)
 	}
 	slices.SortFunc(tl.rpcs, func(x, y rpcLine) int {
-		if x.begin != y.begin {
-			return int(x.begin - y.begin)
-		}
-		return x.conn - y.conn
+		return cmp.Or(cmp.Compare(x.begin, y.begin), cmp.Compare(x.conn, y.conn),
+			cmp.Compare(x.method.Name, y.method.Name), cmp.Compare(x.id, y.id))
 	})
 }
 
