@@ -11,6 +11,8 @@ import (
 	"os/signal"
 	"slices"
 	"syscall"
+
+	"google.golang.org/grpc"
 )
 
 // Run serves on every listener until SIGTERM or SIGINT arrives or ctx is
@@ -46,7 +48,8 @@ func (s *Server) Run(ctx context.Context, listeners ...net.Listener) error {
 	}
 	err := s.Shutdown(context.WithoutCancel(ctx))
 	for ; serving > 0; serving-- {
-		if e := <-failed; e != nil && serveErr == nil {
+		// A signal may come before the listeners are served.
+		if e := <-failed; e != nil && serveErr == nil && !errors.Is(e, grpc.ErrServerStopped) {
 			serveErr = e
 		}
 	}

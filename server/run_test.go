@@ -70,6 +70,24 @@ func TestRunCancelled(t *testing.T) {
 	})
 }
 
+// TestRunCancelledAtOnce: a signal that comes before the listeners are served is
+// no failure.
+func TestRunCancelledAtOnce(t *testing.T) {
+	for range 20 { // Serve's goroutine may or may not be first
+		synctest.Test(t, func(t *testing.T) {
+			ctx, cancel := context.WithCancel(context.Background())
+			cancel()
+			lis := servertest.Listen()
+			if err := newGreeter(t).Run(ctx, lis); err != nil {
+				t.Errorf("Run: %v, want nil", err)
+			}
+			if _, err := lis.Dial(context.Background()); err == nil {
+				t.Error("the listener is still open")
+			}
+		})
+	}
+}
+
 // TestRunForced: the grace period bounds Run, and the error says who held.
 func TestRunForced(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
