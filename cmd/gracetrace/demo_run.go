@@ -87,7 +87,7 @@ func (d *demo) serveAndStop(ctx context.Context, t *tracer.Tracer) error {
 		d.target.Orphan = max(orphanCall, grace)
 	}
 	srv := newGreeter(t, greeterConfig{
-		grace: option, handshakeTimeout: handshakeTimeout, tls: serverTLS, begun: begun,
+		grace: option, handshakeTimeout: demoHandshakeTimeout, tls: serverTLS, begun: begun,
 	})
 	ran := make(chan error, 1)
 	go func() { ran <- srv.Run(ctx, lis) }()

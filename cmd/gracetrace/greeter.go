@@ -20,14 +20,12 @@ import (
 	"github.com/gracetrace/gracetrace/tracer"
 )
 
-// handshakeTimeout is how long a client may take until its first frame. With
-// grpc-go's own default, 120 s, a silent client would hide everything else: no
-// other client is told of the stop before its handshake has ended.
-const handshakeTimeout = 3 * time.Second
-
 // greeterConfig is how the server of demo and serve differs from server.New.
 type greeterConfig struct {
-	grace            time.Duration // 0: server's own default
+	grace time.Duration // 0: server's own default
+	// handshakeTimeout is how long a client may take until its first frame.
+	// With grpc-go's own default, 120 s, a silent client would hide everything
+	// else: no other client is told of the stop before its handshake has ended.
 	handshakeTimeout time.Duration
 	tls              *tls.Config // nil: plain text
 	begun            chan<- struct{}

@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -22,6 +23,8 @@ import (
 
 // defaultAddr is this machine alone: the demo service is for nobody else.
 const defaultAddr = "localhost:50051"
+
+const defaultHandshakeTimeout = 3 * time.Second
 
 type serveFlags struct {
 	addr             addrValue
@@ -34,7 +37,7 @@ type serveFlags struct {
 func newServe() *cobra.Command {
 	f := serveFlags{
 		addr:             addrValue{defaultAddr},
-		handshakeTimeout: durationValue{handshakeTimeout},
+		handshakeTimeout: durationValue{defaultHandshakeTimeout},
 	}
 	cmd := &cobra.Command{
 		Use:   "serve",
@@ -96,9 +99,9 @@ func (f *serveFlags) run(ctx context.Context, stdout, stderr io.Writer) error {
 	// The second signal is to have its default effect, during any stop.
 	defer context.AfterFunc(ctx, stop)()
 	for {
-		err := f.once(ctx, lis, newGreeter(t, conf))
+		again, err := f.once(ctx, lis, newGreeter(t, conf))
 		forced := (*server.DeadlineError)(nil)
-		if ctx.Err() != nil || err != nil && !errors.As(err, &forced) {
+		if !again || err != nil && !errors.As(err, &forced) {
 			return err
 		}
 		if lis, err = listen(ctx, f.addr.addr); err != nil {
@@ -107,12 +110,15 @@ func (f *serveFlags) run(ctx context.Context, stdout, stderr io.Writer) error {
 	}
 }
 
-// once serves until the cycle is over or the process is to end.
-func (f *serveFlags) once(ctx context.Context, lis net.Listener, srv *server.Server) error {
-	if f.cycle.d > 0 {
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(ctx, f.cycle.d)
-		defer cancel()
+// once serves until the cycle is over, and then says again, or until the process
+// is to end. Run may hear of the signal before ctx does.
+func (f *serveFlags) once(ctx context.Context, lis net.Listener, srv *server.Server,
+) (again bool, err error) {
+	if f.cycle.d == 0 {
+		return false, srv.Run(ctx, lis)
 	}
-	return srv.Run(ctx, lis)
+	cycle, cancel := context.WithTimeout(ctx, f.cycle.d)
+	defer cancel()
+	err = srv.Run(cycle, lis)
+	return cycle.Err() != nil && ctx.Err() == nil, err
 }
