@@ -31,15 +31,15 @@ func Describe(t *tracer.Tracer, sd *grpc.ServiceDesc, streams bool) *grpc.Servic
 		s.methods.described.Store(full, nil)
 		m.Handler = (&unaryMethod{s.srv, s.methods.get(full, true), m.Handler}).handle
 	}
-	if !streams {
-		return &d
-	}
 	d.Streams = slices.Clone(sd.Streams)
 	for i := range d.Streams {
 		m := &d.Streams[i]
 		full := "/" + sd.ServiceName + "/" + m.StreamName
-		s.methods.described.Store(full, nil)
 		method, inner := s.methods.get(full, true), m.Handler
+		if !streams {
+			continue // the interceptor watches it, and knows it by name
+		}
+		s.methods.described.Store(full, nil)
 		m.Handler = func(srv any, ss grpc.ServerStream) error {
 			return s.watchStream(srv, ss, method, inner)
 		}

@@ -40,7 +40,8 @@ type keepaliveOption struct {
 // the report says so. With a nil tracer there are none.
 //
 // They cannot see a unary RPC before its message is decoded, nor one that an
-// interceptor outside of them holds; server.New and server.Wrap can.
+// interceptor outside of them holds; server.New and server.Wrap can. They are
+// for one server: another takes a Tracer of its own, or server.New.
 func ServerOptions(t *tracer.Tracer) []grpc.ServerOption {
 	if !usable(t, "ServerOptions") {
 		return nil
@@ -58,7 +59,9 @@ func ServerOptions(t *tracer.Tracer) []grpc.ServerOption {
 // value can't be read: then it is grpc's default, 20 s.
 func KeepaliveParams(t *tracer.Tracer, kp keepalive.ServerParameters) grpc.ServerOption {
 	o := keepaliveOption{grpc.KeepaliveParams(kp), userTimeout(kp)}
-	if usable(t, "KeepaliveParams") {
+	// A server that server.New has made has its own value by now: this one is
+	// for another server of the same Tracer.
+	if usable(t, "KeepaliveParams") && !methodsOf(t.Table()).installed.Load() {
 		o.install(t)
 	}
 	return o
@@ -84,6 +87,7 @@ func (o keepaliveOption) install(t *tracer.Tracer) {
 // Unary RPCs are watched by their descriptors: see [Describe].
 func Install(t *tracer.Tracer, opts []grpc.ServerOption) []grpc.ServerOption {
 	s := newSensor(t)
+	s.methods.installed.Store(true)
 	out := []grpc.ServerOption{grpc.ChainStreamInterceptor(s.stream)}
 	for _, o := range opts {
 		switch o := o.(type) {

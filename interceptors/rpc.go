@@ -6,6 +6,7 @@ import (
 	"context"
 	"strings"
 	"sync"
+	"sync/atomic"
 
 	"go.opentelemetry.io/otel/trace"
 	"google.golang.org/grpc"
@@ -30,8 +31,9 @@ func newSensor(t *tracer.Tracer) *sensor {
 // methods are the methods of one server that RPCs have been made to. Only
 // registered ones get in, so a client can't make it grow.
 type methods struct {
-	byName    sync.Map // "/pkg.Service/Method" to *watch.Method
-	described sync.Map // the same key; the descriptor watches this one
+	byName    sync.Map    // "/pkg.Service/Method" to *watch.Method
+	described sync.Map    // the same key; the descriptor watches this one
+	installed atomic.Bool // server.New made the server: see Install
 }
 
 // methodsOf returns the methods of srv: the sensors of a server share them.
@@ -46,15 +48,15 @@ func methodsOf(srv *watch.Server) *methods {
 const maxMethod = 256
 
 func (m *methods) get(fullMethod string, registered bool) *watch.Method {
+	if v, ok := m.byName.Load(fullMethod); ok {
+		return v.(*watch.Method)
+	}
 	if !registered {
 		original := strings.TrimPrefix(fullMethod, "/")
 		if len(original) > maxMethod {
 			original = original[:maxMethod]
 		}
 		return &watch.Method{Name: "_OTHER", Short: "_OTHER", Original: strings.ToValidUTF8(original, "�")}
-	}
-	if v, ok := m.byName.Load(fullMethod); ok {
-		return v.(*watch.Method)
 	}
 	name := strings.TrimPrefix(fullMethod, "/")
 	short := name
