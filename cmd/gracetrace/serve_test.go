@@ -36,7 +36,8 @@ func TestServeStopsGracefully(t *testing.T) {
 		}
 		s.signal(t, sig)
 		r := s.wait(t)
-		if r.code != exitOK || !strings.Contains(r.stdout, "verdict: graceful in ") {
+		if r.code != exitOK || !strings.Contains(r.stdout, "  graceful\n") ||
+			!strings.Contains(r.stdout, "\nverdict: ") {
 			t.Errorf("%v: exit code %d\n%s\n%s", sig, r.code, r.stdout, r.stderr)
 		}
 	}
