@@ -37,9 +37,9 @@ func (e *DeadlineError) Unwrap() error { return e.cause }
 
 // Shutdown stops gracefully, and by force what has not ended when the earlier
 // of ctx's deadline and the grace period comes near: a fifth of the budget, at
-// most 2 s, is kept for the forced stop and the flush. It returns nil if every
-// RPC ended by itself, and a *DeadlineError otherwise. A call after another
-// stop waits for that one, or for ctx.
+// most 2 s, is kept for the forced stop, the handlers that it cuts, and the
+// flush. It returns nil if every RPC ended by itself, and a *DeadlineError
+// otherwise. A call after another stop waits for that one, or for ctx.
 func (s *Server) Shutdown(ctx context.Context) error {
 	if s.broken != nil {
 		return s.broken
@@ -65,7 +65,7 @@ func (s *Server) Shutdown(ctx context.Context) error {
 		cause = ctx.Err()
 	}
 	if cause != nil {
-		s.force(st)
+		s.force(st, reserve/2)
 	}
 	flushCtx, cancelFlush := flushContext(ctx, deadline)
 	defer cancelFlush()

@@ -105,16 +105,17 @@ func (s *Server) Stop() {
 		defer st.finish(context.Background())
 		st.call(s.grpc.Stop)
 	case st.graceful:
-		s.force(st)
+		s.force(st, forceWait)
 		st.finish(context.Background())
 	default:
 		<-s.over
 	}
 }
 
-// force stops what a GracefulStop waits for, and waits for its return, but not
-// for handlers that do not end.
-func (s *Server) force(st *stop) {
+// force stops what a GracefulStop waits for, and gives handlers the time to end
+// that have lost their connection by it. It does not wait for ever for those
+// that ignore their context.
+func (s *Server) force(st *stop, handlers time.Duration) {
 	st.forcing.Do(func() {
 		select {
 		case <-st.returned:
@@ -130,7 +131,7 @@ func (s *Server) force(st *stop) {
 		if !within(forceWait, stopped) {
 			s.t.Table().CloseConns()
 		}
-		within(forceWait, st.returned)
+		within(handlers, st.returned)
 	})
 }
 

@@ -121,8 +121,13 @@ func forcedStop(views []phaseView) bool {
 	return slices.ContainsFunc(views, func(v phaseView) bool { return v.phase == PhaseForcedStop })
 }
 
-// nothingHeld is the longest hold that is not worth a name.
-const nothingHeld = 5 * time.Millisecond
+const (
+	// nothingHeld is the longest hold that is not worth a name.
+	nothingHeld = 5 * time.Millisecond
+	// onlyScheduled is the longest phase without a holder that a busy machine
+	// explains.
+	onlyScheduled = 100 * time.Millisecond
+)
 
 // verdict says in one line what the shutdown waited for. views are those of tl.
 func (tl *timeline) verdict(views []phaseView) string {
@@ -133,7 +138,8 @@ func (tl *timeline) verdict(views []phaseView) string {
 	took, total := Duration(main.length(tl)), Duration(tl.returned)
 	var s string
 	switch {
-	case time.Duration(took) < nothingHeld:
+	case time.Duration(took) < nothingHeld,
+		main.culprit == nil && time.Duration(took) < onlyScheduled:
 		s = fmt.Sprintf("%s in %s, nothing held it", tl.outcome(views), total)
 		main = nil
 	case main.culprit == nil:
