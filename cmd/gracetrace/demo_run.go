@@ -14,7 +14,7 @@ import (
 
 	"github.com/gracetrace/gracetrace/cmd/gracetrace/internal/progress"
 	"github.com/gracetrace/gracetrace/cmd/gracetrace/internal/scenario"
-	"github.com/gracetrace/gracetrace/cmd/gracetrace/internal/selfsigned"
+	"github.com/gracetrace/gracetrace/internal/selfsigned"
 	"github.com/gracetrace/gracetrace/server"
 	"github.com/gracetrace/gracetrace/tracer"
 )

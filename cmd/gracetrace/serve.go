@@ -16,7 +16,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/gracetrace/gracetrace/cmd/gracetrace/internal/selfsigned"
+	"github.com/gracetrace/gracetrace/internal/selfsigned"
 	"github.com/gracetrace/gracetrace/server"
 	"github.com/gracetrace/gracetrace/tracer"
 )

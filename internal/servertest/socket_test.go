@@ -11,6 +11,8 @@ import (
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials"
+
+	"github.com/gracetrace/gracetrace/internal/selfsigned"
 )
 
 // TestSocketsHoldTheStop pins facts 2 and 38: whoever does not finish the
@@ -111,7 +113,9 @@ func second[P Peer](_ P, err error) error { return err }
 // certificate returns the TLS of a server and that of its clients.
 func certificate(t *testing.T) ([]grpc.ServerOption, *tls.Config) {
 	t.Helper()
-	cert, pool := newCertificate(t)
-	return []grpc.ServerOption{grpc.Creds(credentials.NewServerTLSFromCert(&cert))},
-		&tls.Config{ServerName: "server", RootCAs: pool}
+	forServer, forClients, err := selfsigned.Config()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return []grpc.ServerOption{grpc.Creds(credentials.NewTLS(forServer))}, forClients
 }

@@ -75,7 +75,7 @@ func (s *story) healthy(args arguments, kind string,
 	}
 	creds := insecure.NewCredentials()
 	if s.tls != nil {
-		creds = credentials.NewTLS(s.tls.client)
+		creds = credentials.NewTLS(s.tls)
 	}
 	conn, err := grpc.NewClient("passthrough:///greeter",
 		grpc.WithContextDialer(func(ctx context.Context, _ string) (net.Conn, error) { return dial(ctx) }),

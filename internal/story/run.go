@@ -4,6 +4,7 @@ package story
 
 import (
 	"context"
+	"crypto/tls"
 	"fmt"
 	"io"
 	"log/slog"
@@ -51,7 +52,7 @@ type story struct {
 	tracer    *tracer.Tracer
 	server    *server.Server
 	listeners []*servertest.Listener
-	tls       *certificates
+	tls       *tls.Config // of clients; nil: plain text
 	began     time.Time
 	log       *logBuffer
 	spans     *collector

@@ -13,13 +13,11 @@ import (
 
 	"github.com/gracetrace/gracetrace/interceptors"
 	"github.com/gracetrace/gracetrace/internal/greeter"
+	"github.com/gracetrace/gracetrace/internal/selfsigned"
 	"github.com/gracetrace/gracetrace/internal/servertest"
 	greeterv1 "github.com/gracetrace/gracetrace/proto/greeter/v1"
 	"github.com/gracetrace/gracetrace/server"
 )
-
-// certificates are what server and clients of a story with TLS use.
-type certificates struct{ server, client *tls.Config }
 
 // portListener tells one of several listeners from the others.
 type portListener struct {
@@ -51,10 +49,11 @@ func (s *story) serve(args arguments) (string, error) {
 		opts = append(opts, grpc.ConnectionTimeout(timeout))
 	}
 	if args.has("tls") {
-		if s.tls, err = newCertificates(); err != nil {
+		var forServer *tls.Config
+		if forServer, s.tls, err = selfsigned.Config(); err != nil {
 			return "", err
 		}
-		creds := credentials.NewTLS(s.tls.server)
+		creds := credentials.NewTLS(forServer)
 		if args.keys["tls"] == "wrapped" {
 			creds = interceptors.Credentials(s.tracer, creds)
 		}

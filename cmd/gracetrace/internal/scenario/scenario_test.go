@@ -13,8 +13,8 @@ import (
 	"google.golang.org/grpc/credentials"
 
 	"github.com/gracetrace/gracetrace/cmd/gracetrace/internal/scenario"
-	"github.com/gracetrace/gracetrace/cmd/gracetrace/internal/selfsigned"
 	"github.com/gracetrace/gracetrace/internal/greeter"
+	"github.com/gracetrace/gracetrace/internal/selfsigned"
 	greeterv1 "github.com/gracetrace/gracetrace/proto/greeter/v1"
 )
 
