@@ -162,6 +162,9 @@ func (tl *timeline) handshakes(p phaseLine) (hs []holder) {
 		h.Kind, h.Peer, h.Listener = HolderHandshake, c.peer, c.listener
 		h.Age = Duration(h.end - c.accepted)
 		h.State, h.Detail = handshakeState(c)
+		if len(tl.listeners) > 1 {
+			h.Detail += ", on " + c.listener
+		}
 		switch {
 		case h.Open:
 			h.ended = "has not finished, open"

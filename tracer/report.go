@@ -168,8 +168,8 @@ func (h *holder) note() string {
 	if h.Peer != "" && !h.part && h.Kind != HolderRPC {
 		words = append(words, "peer "+h.Peer)
 	}
-	if h.Kind == HolderListener || h.Kind == HolderHandshake {
-		words = append(words, "on "+h.Listener)
+	if h.Kind == HolderListener {
+		words = append(words, h.Listener)
 	}
 	if h.Original != "" {
 		words = append(words, h.Original)
