@@ -177,11 +177,15 @@ func (tl *timeline) untold(main *phaseView) string {
 func (tl *timeline) ending(views []phaseView, main *phaseView) string {
 	n := cutTotal(tl.cutRPCs())
 	cut := fmt.Sprintf("%d %s", n, plural(n, "RPC"))
+	forced := forcedStop(views)
+	ended := forced && main != nil && main.end == tl.forced // it ended the main phase
 	var s string
-	switch forced := forcedStop(views); {
-	case forced && main != nil && main.end == tl.forced && n > 0:
+	switch {
+	case ended && main.culprit != nil && main.culprit.Open:
+		s = "; the forced stop did not end it"
+	case ended && n > 0:
 		s = "; the forced stop released it, cutting " + cut
-	case forced && main != nil && main.end == tl.forced:
+	case ended:
 		s = "; the forced stop released it"
 	case forced && n > 0:
 		s = "; the forced stop cut " + cut
@@ -233,7 +237,8 @@ func (tl *timeline) caveat() string {
 
 // cutRPCs counts by method the RPCs that a forced stop cut: those whose
 // connection was there when it began and whose handler had not returned.
-// (An RPC that ended at that very moment was ended by it.)
+// (An RPC that ended at that very moment was ended by it. One whose connection
+// survived was not cut.)
 func (tl *timeline) cutRPCs() map[string]int {
 	at := tl.forced
 	if !tl.graceful {
@@ -245,7 +250,7 @@ func (tl *timeline) cutRPCs() map[string]int {
 	var cut map[string]int
 	for i := range tl.rpcs {
 		r := &tl.rpcs[i]
-		if r.begin <= at && min(r.end, tl.freed(r)) >= at {
+		if end := min(r.end, tl.freed(r)); r.begin <= at && end >= at && end <= tl.now {
 			if cut == nil {
 				cut = make(map[string]int)
 			}
