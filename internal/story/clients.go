@@ -161,6 +161,15 @@ func (s *story) connect(cmd string, args arguments) (string, error) {
 	if cmd == kindVanish {
 		kind = cmd
 	}
+	if kind == "nopreface" {
+		p, err := servertest.NoPreface(context.Background(), dial, s.tls)
+		if err != nil {
+			return "", err
+		}
+		s.add(kind, p)
+		<-p.Ready()
+		return "", nil
+	}
 	p, err := connect(kind, dial, s.helloFor(hold, args))
 	if err != nil {
 		return "", err
@@ -171,6 +180,17 @@ func (s *story) connect(cmd string, args arguments) (string, error) {
 		return "", nil
 	}
 	return "", nil
+}
+
+// watchFor is a Watch whose greetings fill any window.
+func watchFor() servertest.Call {
+	msg, err := proto.Marshal(&greeterv1.WatchRequest{
+		Name: someone, Interval: durationpb.New(time.Millisecond), PayloadBytes: 16 << 10,
+	})
+	if err != nil {
+		panic(err) // a message of ours
+	}
+	return servertest.Call{Method: greeterv1.Greeter_Watch_FullMethodName, Message: msg}
 }
 
 func (*story) helloFor(hold time.Duration, args arguments) []servertest.Call {
@@ -195,6 +215,8 @@ func connect(kind string, dial servertest.DialFunc, calls []servertest.Call) (se
 		return servertest.HalfTLS(ctx, dial)
 	case "halfpreface":
 		return servertest.HalfPreface(ctx, dial)
+	case "slowreader":
+		return servertest.SlowReader(ctx, dial, watchFor(), 0)
 	case "mute":
 		return servertest.Mute(ctx, dial, calls...)
 	case "linger":

@@ -5,11 +5,12 @@
 // grpc server and real clients over memory connections. Time in a bubble is
 // exact, so the timelines are golden to the microsecond.
 //
-//	serve [timeout=D] [grace=D] [tls=wrapped|bare] [listeners=N] [handlers]
-//	                                         handlers: Stop waits for them
+//	serve [timeout=D] [grace=D] [tls=wrapped|bare] [listeners=N] [handlers] [close=D] [accept=D]
+//	        handlers: Stop waits for them; close: how long a listener's Close
+//	        takes; accept: how long its Accept stays after that
 //	call [hold=D] [deadline=D] [ignore]      unary, by a healthy client
 //	stream watch|upload|chat [messages=N]    left open, by a healthy client
-//	connect silent|halftls|halfpreface|mute|linger [hold=D]
+//	connect silent|halftls|nopreface|halfpreface|mute|linger|slowreader [hold=D]
 //	vanish hold=D                            resets its connection
 //	stop | gracefulstop | shutdown [in=D]    begins; the story goes on
 //	gracefulstop original                    of grpc's own server, unannounced

@@ -19,13 +19,29 @@ import (
 	"github.com/gracetrace/gracetrace/server"
 )
 
-// portListener tells one of several listeners from the others.
+// portListener tells one of several listeners from the others, and is as slow
+// as users' own listeners are.
 type portListener struct {
 	*servertest.Listener
-	addr net.TCPAddr
+	addr        net.TCPAddr
+	close       time.Duration // how long Close takes
+	acceptStays time.Duration // how long Accept stays after Close
 }
 
 func (l *portListener) Addr() net.Addr { return &l.addr }
+
+func (l *portListener) Close() error {
+	time.Sleep(l.close)
+	return l.Listener.Close()
+}
+
+func (l *portListener) Accept() (net.Conn, error) {
+	c, err := l.Listener.Accept()
+	if err != nil {
+		time.Sleep(l.acceptStays)
+	}
+	return c, err
+}
 
 // serve starts the server on one or more memory listeners.
 func (s *story) serve(args arguments) (string, error) {
@@ -38,6 +54,14 @@ func (s *story) serve(args arguments) (string, error) {
 		return "", err
 	}
 	n, err := args.number("listeners", 1)
+	if err != nil {
+		return "", err
+	}
+	closeTakes, err := args.duration("close", 0)
+	if err != nil {
+		return "", err
+	}
+	acceptStays, err := args.duration("accept", 0)
 	if err != nil {
 		return "", err
 	}
@@ -64,7 +88,10 @@ func (s *story) serve(args arguments) (string, error) {
 	for i := range n {
 		l := servertest.Listen()
 		s.listeners = append(s.listeners, l)
-		s.serveOn(&portListener{l, net.TCPAddr{IP: l.Addr().(*net.TCPAddr).IP, Port: 50051 + i}})
+		s.serveOn(&portListener{
+			Listener: l, addr: net.TCPAddr{IP: l.Addr().(*net.TCPAddr).IP, Port: 50051 + i},
+			close: closeTakes, acceptStays: acceptStays,
+		})
 	}
 	return "", nil
 }
