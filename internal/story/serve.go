@@ -31,14 +31,14 @@ type portListener struct {
 func (l *portListener) Addr() net.Addr { return &l.addr }
 
 func (l *portListener) Close() error {
-	time.Sleep(l.close)
+	<-time.After(l.close)
 	return l.Listener.Close()
 }
 
 func (l *portListener) Accept() (net.Conn, error) {
 	c, err := l.Listener.Accept()
 	if err != nil {
-		time.Sleep(l.acceptStays)
+		<-time.After(l.acceptStays)
 	}
 	return c, err
 }
