@@ -12,6 +12,10 @@ import (
 // to get a bar of its own.
 const worthShowing = time.Millisecond
 
+// goAwayShown is the least that a connection must have taken to send its first
+// GOAWAY to be shown: on a busy machine all of them take some milliseconds.
+const goAwayShown = 10 * time.Millisecond
+
 // unsent returns the connections for whose first GOAWAY the GOAWAY phase waited.
 func (tl *timeline) unsent(p phaseLine) (hs []holder) {
 	for i := range tl.conns {
@@ -21,8 +25,11 @@ func (tl *timeline) unsent(p phaseLine) (hs []holder) {
 		}
 		h := connHolder(c, "goaway")
 		if tl.place(&h, p, c.settled, min(c.goAway, c.closed, c.gone)) &&
-			h.Held >= Duration(worthShowing) {
+			h.Held >= Duration(goAwayShown) {
 			h.State, h.Detail = goAwayState(c, h.end)
+			if !h.Open && c.goAway <= h.end {
+				h.Detail = "the first GOAWAY left after " + h.Held.String()
+			}
 			h.Age = Duration(h.end - c.accepted)
 			hs = append(hs, h)
 		}
@@ -221,10 +228,10 @@ func (tl *timeline) ack(c *connLine, p phaseLine) (holder, bool) {
 		return h, false
 	}
 	end := min(c.pingAck, c.finalGoAw, c.gone)
-	if !tl.place(&h, p, c.goAway, end) {
+	if !tl.place(&h, p, c.goAway, end) || h.Held < Duration(worthShowing) {
 		return h, false
 	}
-	if c.pingAck > h.end && h.Held >= Duration(worthShowing) {
+	if c.pingAck > h.end {
 		h.State, h.Detail = StatePingUnacked, "PING not acknowledged"
 	}
 	h.Age = Duration(h.end - c.goAway)
