@@ -130,7 +130,6 @@ func TestWhichPartIsBlamed(t *testing.T) {
 
 // TestWhoIsBlamed: among several holders of a phase the one that let go last.
 func TestWhoIsBlamed(t *testing.T) {
-	const untold = ": goaway unsent: the first GOAWAY has not left"
 	failed := func(at time.Duration) change { return raw(settledAt(at), closedAt(at)) }
 	for _, tt := range []struct {
 		name  string
@@ -157,7 +156,7 @@ func TestWhoIsBlamed(t *testing.T) {
 		}, {
 			"the connection that was awaited, not the ones that GOAWAY leaves out", PhaseGoAway,
 			returnedAt(9*sec, oneListener, conn(unseen), conn(blockedSince(-sec)), conn(goAwayAt(20*ms)), conn(goAwayAt(-sec))),
-			"connection from 10.0.0.3:40003" + untold,
+			"connection from 10.0.0.3:40003: goaway unsent: the first GOAWAY left after 20ms",
 		}, {
 			"nobody: there was nothing to wait for", PhaseGoAway,
 			returnedAt(9*sec, oneListener, conn(unseen), conn(told(0))), "nobody",
