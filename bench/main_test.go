@@ -1,0 +1,16 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package bench
+
+import (
+	"log/slog"
+	"testing"
+
+	"go.uber.org/goleak"
+)
+
+func TestMain(m *testing.M) {
+	//nolint:forbidigo // BenchmarkTracer measures a Tracer with its defaults
+	slog.SetDefault(slog.New(slog.DiscardHandler))
+	goleak.VerifyTestMain(m)
+}
