@@ -45,7 +45,8 @@ func (*single) Addr() net.Addr              { return &net.TCPAddr{} }
 func TestConnAllocations(t *testing.T) {
 	var frames writer
 	f := http2.NewFramer(&frames, nil)
-	_ = f.WriteRawFrame(http2.FrameHeaders, http2.FlagHeadersEndHeaders|http2.FlagHeadersEndStream, 1, make([]byte, 30))
+	const flags = http2.FlagHeadersEndHeaders | http2.FlagHeadersEndStream
+	_ = f.WriteRawFrame(http2.FrameHeaders, flags, 1, make([]byte, 30))
 	_ = f.WriteData(1, false, make([]byte, 100))
 	_ = f.WritePing(false, [8]byte{1})
 	_ = f.WriteData(1, true, nil)

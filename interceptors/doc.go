@@ -30,5 +30,8 @@
 //   - Which connection an RPC is on is found by the identity of its peer
 //     address. Where something replaces it (a tap handle, an outer
 //     interceptor, net/http) the connection is unknown.
+//   - Credentials that look at a connection's type must be watched by
+//     [Credentials], which gives them the connection they know. TLS callbacks
+//     find it by NetConn.
 //   - [Listener]'s result must be the value that is given to Serve.
 package interceptors

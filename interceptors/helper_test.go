@@ -21,7 +21,7 @@ import (
 )
 
 // newTracer returns a Tracer that tells nobody.
-func newTracer(t testing.TB) *tracer.Tracer {
+func newTracer(t *testing.T) *tracer.Tracer {
 	t.Helper()
 	tr, err := tracer.New(t.Context(), tracer.WithLogger(slog.New(slog.DiscardHandler)),
 		tracer.WithExporter(func(context.Context) (sdktrace.SpanExporter, error) {
@@ -48,7 +48,7 @@ func bothWays(t *testing.T, test func(t *testing.T, tr *tracer.Tracer)) {
 }
 
 // listen listens on a real socket and remembers what it accepts.
-func listen(t testing.TB, network string) *recorder {
+func listen(t *testing.T, network string) *recorder {
 	t.Helper()
 	address := "127.0.0.1:0"
 	if network == "unix" {
@@ -75,7 +75,7 @@ func (r *recorder) Accept() (net.Conn, error) {
 	return c, err
 }
 
-func (r *recorder) dial(t testing.TB) net.Conn {
+func (r *recorder) dial(t *testing.T) net.Conn {
 	t.Helper()
 	c, err := net.Dial(r.Addr().Network(), r.Addr().String())
 	if err != nil {
@@ -86,7 +86,7 @@ func (r *recorder) dial(t testing.TB) net.Conn {
 }
 
 // serve serves the Greeter on lis, with every sensor if tr is not nil.
-func serve(t testing.TB, tr *tracer.Tracer, lis net.Listener, opts ...grpc.ServerOption,
+func serve(t *testing.T, tr *tracer.Tracer, lis net.Listener, opts ...grpc.ServerOption,
 ) *grpc.Server {
 	t.Helper()
 	var srv *grpc.Server
@@ -111,7 +111,7 @@ func serve(t testing.TB, tr *tracer.Tracer, lis net.Listener, opts ...grpc.Serve
 }
 
 // client connects to lis by creds, or in plain text.
-func client(t testing.TB, lis net.Listener, creds credentials.TransportCredentials,
+func client(t *testing.T, lis net.Listener, creds credentials.TransportCredentials,
 ) greeterv1.GreeterClient {
 	t.Helper()
 	if creds == nil {
@@ -130,7 +130,7 @@ func client(t testing.TB, lis net.Listener, creds credentials.TransportCredentia
 }
 
 // hello makes one RPC: after it the server's handshake is over.
-func hello(t testing.TB, c greeterv1.GreeterClient) {
+func hello(t *testing.T, c greeterv1.GreeterClient) {
 	t.Helper()
 	if _, err := c.SayHello(t.Context(), &greeterv1.SayHelloRequest{Name: "x"}); err != nil {
 		t.Fatal(err)

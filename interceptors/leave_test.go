@@ -41,7 +41,8 @@ func TestConnsLeave(t *testing.T) {
 	frame := func(kind http2.FrameType, id uint32, payload ...byte) func(*testing.T, net.Conn) {
 		return func(t *testing.T, c net.Conn) {
 			t.Helper()
-			if err := settled(t, c).WriteRawFrame(kind, http2.FlagHeadersEndHeaders, id, payload); err != nil {
+			const flags = http2.FlagHeadersEndHeaders
+			if err := settled(t, c).WriteRawFrame(kind, flags, id, payload); err != nil {
 				t.Fatal(err)
 			}
 			_, _ = io.Copy(io.Discard, c) // until the server closes

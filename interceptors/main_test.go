@@ -10,6 +10,7 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	slog.SetDefault(slog.New(slog.DiscardHandler)) // a nil Tracer is warned of
+	//nolint:forbidigo // a nil Tracer has no other logger to warn by
+	slog.SetDefault(slog.New(slog.DiscardHandler))
 	goleak.VerifyTestMain(m)
 }

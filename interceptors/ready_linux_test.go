@@ -4,6 +4,7 @@ package interceptors_test
 
 import (
 	"crypto/tls"
+	"errors"
 	"io"
 	"net"
 	"strings"
@@ -97,7 +98,7 @@ func TestReadOnReady(t *testing.T) {
 	for {
 		buf, n, err := c.(readyReader).ReadOnReady(1000, pool)
 		if err != nil {
-			if err != io.EOF || n != 0 || buf != nil {
+			if !errors.Is(err, io.EOF) || n != 0 || buf != nil {
 				t.Errorf("the end is (%v, %d, %v), want (nil, 0, EOF)", buf, n, err)
 			}
 			break

@@ -22,12 +22,12 @@ var certificates = sync.OnceValue(func() tlsPair {
 })
 
 // serverTLS and clientTLS trust each other.
-func serverTLS(tb testing.TB) *tls.Config {
-	tb.Helper()
+func serverTLS(t *testing.T) *tls.Config {
+	t.Helper()
 	return certificates().server.Clone()
 }
 
-func clientTLS(tb testing.TB) *tls.Config {
-	tb.Helper()
+func clientTLS(t *testing.T) *tls.Config {
+	t.Helper()
 	return certificates().client.Clone()
 }

@@ -53,7 +53,9 @@ func TestUserTimeout(t *testing.T) {
 		{"TLS, watched", func(tr *tracer.Tracer) grpc.ServerOption {
 			return grpc.Creds(interceptors.Credentials(tr, secure))
 		}, true, 20_000},
-		{"TLS, not watched", func(*tracer.Tracer) grpc.ServerOption { return grpc.Creds(secure) }, true, 20_000},
+		{"TLS, not watched", func(*tracer.Tracer) grpc.ServerOption {
+			return grpc.Creds(secure)
+		}, true, 20_000},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			bothWays(t, func(t *testing.T, tr *tracer.Tracer) {

@@ -32,10 +32,10 @@ func (e *echo) do(ctx context.Context, who, text string) (string, error) {
 		md, _ := metadata.FromIncomingContext(ctx)
 		md = md.Copy()
 		delete(md, ":authority")
-		e.add(who, "metadata %s", show(md))
+		e.addf(who, "metadata %s", show(md))
 	case "deadline":
 		deadline, ok := ctx.Deadline()
-		e.add(who, "deadline %t %s", ok, deadline.Sub(e.began))
+		e.addf(who, "deadline %t %s", ok, deadline.Sub(e.began))
 	case "bytes":
 		n, _ := strconv.Atoi(rest)
 		return strings.Repeat("x", n), nil
@@ -49,17 +49,17 @@ func (e *echo) do(ctx context.Context, who, text string) (string, error) {
 		panic(rest)
 	case "wait": // and some more: both ends learn of a deadline at one instant
 		<-ctx.Done()
-		e.add(who, "context is done")
+		e.addf(who, "context is done")
 		<-time.After(time.Second) // of the bubble's
 		return "", status.Error(codes.Aborted, "done")
 	case "cause":
 		<-ctx.Done()
-		e.add(who, "%v because %v", ctx.Err(), context.Cause(ctx))
+		e.addf(who, "%v because %v", ctx.Err(), context.Cause(ctx))
 		return "", ctx.Err()
 	case "work":
 		d, _ := time.ParseDuration(rest)
 		<-time.After(d)
-		e.add(who, "worked, %v", ctx.Err())
+		e.addf(who, "worked, %v", ctx.Err())
 	}
 	return text, nil
 }
@@ -75,7 +75,9 @@ func (e *echo) SayHello(ctx context.Context, req *greeterv1.SayHelloRequest,
 	return &greeterv1.SayHelloResponse{Message: msg}, err
 }
 
-func (e *echo) Watch(req *greeterv1.WatchRequest, s grpc.ServerStreamingServer[greeterv1.WatchResponse]) error {
+func (e *echo) Watch(req *greeterv1.WatchRequest,
+	s grpc.ServerStreamingServer[greeterv1.WatchResponse],
+) error {
 	for i := range int64(req.GetCount()) {
 		if err := s.Send(&greeterv1.WatchResponse{Sequence: i}); err != nil {
 			return err
@@ -110,7 +112,7 @@ func (e *echo) Chat(s grpc.BidiStreamingServer[greeterv1.ChatRequest, greeterv1.
 			return nil
 		}
 		if err != nil {
-			e.add("stream handler", "Recv fails")
+			e.addf("stream handler", "Recv fails")
 			return err
 		}
 		text, err := e.do(s.Context(), "stream handler", req.GetText())
@@ -118,7 +120,7 @@ func (e *echo) Chat(s grpc.BidiStreamingServer[greeterv1.ChatRequest, greeterv1.
 			return err
 		}
 		if err := s.Send(&greeterv1.ChatResponse{Text: text}); err != nil {
-			e.add("stream handler", "Send fails")
+			e.addf("stream handler", "Send fails")
 			return err
 		}
 	}

@@ -23,10 +23,10 @@ func stopWhile(text string, stop func(server.GRPC),
 			func(r *record) { r.chat(ctx, c, text) })
 		<-time.After(time.Second) // of the bubble's
 		stop(r.srv)
-		r.add("stop", "returned")
+		r.addf("stop", "returned")
 		wait()
 		synctest.Wait()
-		r.add("client", "after the stop")
+		r.addf("client", "after the stop")
 		ctx, cancel := context.WithTimeout(ctx, time.Second)
 		defer cancel()
 		r.unary(ctx, c, "hello", grpc.WaitForReady(true))

@@ -37,7 +37,7 @@ func (r *record) until(ctx context.Context, state connectivity.State) {
 	for s != state && r.cc.WaitForStateChange(ctx, s) {
 		s = r.cc.GetState()
 	}
-	r.add("connection", "%v", s)
+	r.addf("connection", "%v", s)
 }
 
 // limitCases are about what a server's options forbid.
@@ -47,7 +47,8 @@ var limitCases = []sameCase{
 	{name: "default sizes", do: both("bytes 3000000")},
 	{name: "keepalive enforcement", server: options(grpc.KeepaliveEnforcementPolicy(
 		keepalive.EnforcementPolicy{MinTime: time.Hour})),
-		client: []grpc.DialOption{grpc.WithKeepaliveParams(keepalive.ClientParameters{Time: 10 * time.Second})},
+		client: []grpc.DialOption{grpc.WithKeepaliveParams(
+			keepalive.ClientParameters{Time: 10 * time.Second})},
 		do: func(ctx context.Context, r *record, c greeterv1.GreeterClient) {
 			ctx, cancel := context.WithTimeout(ctx, 5*time.Minute)
 			defer cancel()
@@ -68,8 +69,8 @@ var limitCases = []sameCase{
 	{name: "NumStreamWorkers", server: options(grpc.NumStreamWorkers(2)), do: together("work 1s", 5)},
 	{name: "MaxHeaderListSize", server: options(grpc.MaxHeaderListSize(100)), do: both("hello")},
 	{name: "windows and buffers", server: options(grpc.InitialWindowSize(1<<20),
-		grpc.InitialConnWindowSize(1<<20), grpc.WriteBufferSize(0), grpc.ReadBufferSize(0),
-		grpc.SharedWriteBuffer(true)), do: both("bytes 300000")},
+		grpc.InitialConnWindowSize(1<<20), grpc.WriteBufferSize(0), grpc.ReadBufferSize(0)),
+		do: both("bytes 300000")},
 }
 
 // together makes n unary RPCs at the same time, and then n streams.
@@ -94,32 +95,32 @@ func traffic(r *record) []grpc.ServerOption {
 type statsHandler struct{ *record }
 
 func (h *statsHandler) TagRPC(ctx context.Context, info *stats.RPCTagInfo) context.Context {
-	h.add("stats", "tag %s %t", info.FullMethodName, info.FailFast)
+	h.addf("stats", "tag %s %t", info.FullMethodName, info.FailFast)
 	return ctx
 }
 
 func (h *statsHandler) HandleRPC(_ context.Context, s stats.RPCStats) {
 	switch s := s.(type) {
 	case *stats.InHeader:
-		h.add("stats", "in header %s %s", s.FullMethod, s.Compression)
+		h.addf("stats", "in header %s %s", s.FullMethod, s.Compression)
 	case *stats.InPayload:
-		h.add("stats", "in %d of %d", s.CompressedLength, s.Length)
+		h.addf("stats", "in %d of %d", s.CompressedLength, s.Length)
 	case *stats.OutPayload:
-		h.add("stats", "out %d of %d", s.CompressedLength, s.Length)
+		h.addf("stats", "out %d of %d", s.CompressedLength, s.Length)
 	case *stats.OutHeader:
-		h.add("stats", "out header %s", s.Compression)
+		h.addf("stats", "out header %s", s.Compression)
 	case *stats.End:
-		h.add("stats", "end %v", s.Error)
+		h.addf("stats", "end %v", s.Error)
 	default:
-		h.add("stats", "%T", s)
+		h.addf("stats", "%T", s)
 	}
 }
 
 func (h *statsHandler) TagConn(ctx context.Context, info *stats.ConnTagInfo) context.Context {
-	h.add("stats of the connection", "from %s to %s", info.RemoteAddr, info.LocalAddr)
+	h.addf("stats of the connection", "from %s to %s", info.RemoteAddr, info.LocalAddr)
 	return ctx
 }
 
 func (h *statsHandler) HandleConn(_ context.Context, s stats.ConnStats) {
-	h.add("stats of the connection", "%T", s)
+	h.addf("stats of the connection", "%T", s)
 }

@@ -21,19 +21,19 @@ import (
 // userUnary and userStream are interceptors of a user's.
 func userUnary(r *record, name string) grpc.UnaryServerInterceptor {
 	return func(ctx context.Context, req any, info *grpc.UnaryServerInfo, h grpc.UnaryHandler) (any, error) {
-		r.add("interceptor", "%s %s %T %T", name, info.FullMethod, info.Server, req)
+		r.addf("interceptor", "%s %s %T %T", name, info.FullMethod, info.Server, req)
 		res, err := h(ctx, req)
-		r.add("interceptor", "%s returns %T %v", name, res, err)
+		r.addf("interceptor", "%s returns %T %v", name, res, err)
 		return res, err
 	}
 }
 
 func userStream(r *record, name string) grpc.StreamServerInterceptor {
 	return func(srv any, ss grpc.ServerStream, info *grpc.StreamServerInfo, h grpc.StreamHandler) error {
-		r.add("interceptor", "%s %s %t %t %T", name, info.FullMethod,
+		r.addf("interceptor", "%s %s %t %t %T", name, info.FullMethod,
 			info.IsClientStream, info.IsServerStream, srv)
 		err := h(srv, ss)
-		r.add("interceptor", "%s returns %v", name, err)
+		r.addf("interceptor", "%s returns %v", name, err)
 		return err
 	}
 }
@@ -42,7 +42,7 @@ func userStream(r *record, name string) grpc.StreamServerInterceptor {
 func recovering(r *record) []grpc.ServerOption {
 	rescue := func(err *error) {
 		if v := recover(); v != nil {
-			r.add("interceptor", "recovered %v", v)
+			r.addf("interceptor", "recovered %v", v)
 			*err = status.Errorf(codes.Internal, "panic: %v", v)
 		}
 	}
@@ -93,7 +93,7 @@ var optionCases = []sameCase{
 	{name: "tap handle", server: func(r *record) []grpc.ServerOption {
 		return []grpc.ServerOption{grpc.InTapHandle(
 			func(ctx context.Context, info *tap.Info) (context.Context, error) {
-				r.add("tap", "%s", info.FullMethodName)
+				r.addf("tap", "%s", info.FullMethodName)
 				if info.FullMethodName == greeterv1.Greeter_Chat_FullMethodName {
 					return nil, status.Error(codes.ResourceExhausted, "no chat")
 				}
@@ -105,7 +105,7 @@ var optionCases = []sameCase{
 			grpc.StreamInterceptor(userStream(r, "a")),
 			grpc.UnknownServiceHandler(func(srv any, ss grpc.ServerStream) error {
 				method, _ := grpc.MethodFromServerStream(ss)
-				r.add("handler", "%s %v", method, srv)
+				r.addf("handler", "%s %v", method, srv)
 				req := &greeterv1.ChatRequest{}
 				if err := ss.RecvMsg(req); err != nil {
 					return err
@@ -124,7 +124,7 @@ var optionCases = []sameCase{
 			slices.SortFunc(info[name].Methods, func(a, b grpc.MethodInfo) int {
 				return slices.Compare([]byte(a.Name), []byte(b.Name))
 			})
-			r.add("info", "%s %+v", name, info[name])
+			r.addf("info", "%s %+v", name, info[name])
 		}
 		health, err := healthpb.NewHealthClient(r.cc).Check(ctx, &healthpb.HealthCheckRequest{})
 		r.outcome(health.GetStatus(), err, nil, nil)
@@ -150,6 +150,6 @@ var optionCases = []sameCase{
 		}
 		_ = s.CloseSend()
 		_, err = s.Recv()
-		r.add("client", "reflection ends: %v", err)
+		r.addf("client", "reflection ends: %v", err)
 	}},
 }

@@ -40,8 +40,8 @@ func newRecord() *record {
 	return &record{began: time.Now(), lines: make(map[string][]string)}
 }
 
-// add records what a source has seen, and when.
-func (r *record) add(source, format string, args ...any) {
+// addf records what a source has seen, and when.
+func (r *record) addf(source, format string, args ...any) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.lines[source] = append(r.lines[source],
@@ -75,7 +75,7 @@ func (r *record) outcome(res any, err error, header, trailer metadata.MD) {
 	if st.Code() == codes.DeadlineExceeded {
 		msg = "" // who was first, the client's clock or the server's
 	}
-	r.add("client", "%v %s %q %v, header %s, trailer %s",
+	r.addf("client", "%v %s %q %v, header %s, trailer %s",
 		res, st.Code(), msg, st.Details(), show(header), show(trailer))
 }
 
@@ -113,7 +113,7 @@ func (r *record) chat(ctx context.Context, c greeterv1.GreeterClient, texts ...s
 	for n := 0; ; n++ {
 		res, err := s.Recv()
 		if err == nil {
-			r.add("client", "Recv: %d bytes", len(res.GetText()))
+			r.addf("client", "Recv: %d bytes", len(res.GetText()))
 			continue
 		}
 		if errors.Is(err, io.EOF) {

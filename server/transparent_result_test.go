@@ -63,7 +63,7 @@ var resultCases = []sameCase{
 		for err == nil {
 			var res *greeterv1.WatchResponse
 			if res, err = watch.Recv(); err == nil {
-				r.add("client", "Watch: %d", res.GetSequence())
+				r.addf("client", "Watch: %d", res.GetSequence())
 			}
 		}
 		if !errors.Is(err, io.EOF) {
@@ -75,7 +75,7 @@ var resultCases = []sameCase{
 			return
 		}
 		for range 3 {
-			r.add("client", "Upload: %v", upload.Send(&greeterv1.UploadRequest{Chunk: []byte("abc")}))
+			r.addf("client", "Upload: %v", upload.Send(&greeterv1.UploadRequest{Chunk: []byte("abc")}))
 		}
 		res, err := upload.CloseAndRecv()
 		r.outcome(res.GetBytes(), err, nil, upload.Trailer())
@@ -93,9 +93,9 @@ var resultCases = []sameCase{
 		r.outcome(len(res.GetText()), err, nil, nil)
 		_ = s.CloseSend()
 		_, err = s.Recv()
-		r.add("client", "the end: %v", err)
+		r.addf("client", "the end: %v", err)
 	}, server: traffic},
-	{name: "a message that is no message", do: func(ctx context.Context, r *record, _ greeterv1.GreeterClient) {
+	{name: "a message that is none", do: func(ctx context.Context, r *record, _ greeterv1.GreeterClient) {
 		err := r.cc.Invoke(ctx, greeterv1.Greeter_SayHello_FullMethodName, nil, nil,
 			grpc.ForceCodecV2(rawCodec("\xff\xff")))
 		r.outcome("raw", err, nil, nil)

@@ -4,6 +4,7 @@ package server_test
 
 import (
 	"context"
+	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -47,7 +48,7 @@ var ways = []struct {
 		return server.Wrap(grpc.NewServer(append(interceptors.ServerOptions(t), opts...)...), t)
 	}},
 	{"Wrap with ServerOptions last", func(t *tracer.Tracer, opts []grpc.ServerOption) server.GRPC {
-		return server.Wrap(grpc.NewServer(append(opts[:len(opts):len(opts)],
+		return server.Wrap(grpc.NewServer(append(slices.Clip(opts),
 			interceptors.ServerOptions(t)...)...), t)
 	}},
 }
@@ -100,7 +101,7 @@ func runCase(t *testing.T, tt sameCase, way int) map[string][]string {
 	tt.do(t.Context(), r, greeterv1.NewGreeterClient(cc))
 	_ = cc.Close()
 	r.srv.Stop()
-	r.add("Serve", "%v", <-served)
+	r.addf("Serve", "%v", <-served)
 	<-time.After(10 * time.Second) // of the bubble's, for handlers that ignore a stop
 	synctest.Wait()
 	return r.lines

@@ -97,7 +97,7 @@ func TestConnLeaves(t *testing.T) {
 		{"TLS that is not wrapped: one Close, no read error", []step{
 			handshakeBegin, readBegin, readOK, handshakeEnd, readBegin, closed,
 		}, 5},
-		{"the reader refuses a frame: Close, Close, no read error", served(readOK, closed, closed), served0 + 1},
+		{"the reader refuses a frame: two Closes, no read error", served(readOK, closed, closed), served0 + 1},
 		{"and one Close only, if the writer failed too", served(readOK, closed), served0 + 1},
 		{"accepted after quit: one Close, no handshake", []step{closed}, 0},
 		{"the handshake fails: Close, then the deadline is cleared", []step{handshakeBegin, closed, handshakeEnd}, 1},
@@ -114,7 +114,8 @@ func TestConnLeaves(t *testing.T) {
 			handshakeBegin, frames, goAway, handshakeEnd, readBegin, readErr, closed,
 		}, 6},
 		{"GOAWAY after it was gone", served(readErr, closed, goAway, finalGoAway), served0 + 1},
-		{"more of everything", served(readErr, closed, readErr, closed, handshakeEnd, closed, goAway), served0 + 1},
+		{"more of everything", served(readErr, closed, readErr, closed, handshakeEnd, closed, goAway),
+			served0 + 1},
 	} {
 		for _, when := range []string{"at rest", "during a shutdown"} {
 			t.Run(tt.name+", "+when, func(t *testing.T) {
