@@ -43,7 +43,8 @@ func TestWhichPartIsBlamed(t *testing.T) {
 			rpc1 + "in Recv: no deadline, handler blocked in Recv, 2 messages in, 1 out",
 		}, {
 			"the older of two that ended together",
-			returnedAt(9*sec, oneListener, conn(told(0), goneAt(9*sec)), unary(-sec, 9*sec), stream(0, 9*sec)),
+			returnedAt(9*sec, oneListener,
+				conn(told(0), goneAt(9*sec)), unary(-sec, 9*sec), stream(0, 9*sec)),
 			call + "in handler: no deadline, handler running",
 		}, {
 			"an RPC that the client has cancelled does not hold its connection",
@@ -60,11 +61,13 @@ func TestWhichPartIsBlamed(t *testing.T) {
 			c1 + "ping unacknowledged: PING not acknowledged for 5.0s, then the peer did not close for 1.0s",
 		}, {
 			"a mute peer whose RPC ended sooner",
-			returnedAt(5*sec, oneListener, conn(goAwayAt(0), finalAt(5*sec), goneAt(5*sec)), unary(-sec, sec)),
+			returnedAt(5*sec, oneListener,
+				conn(goAwayAt(0), finalAt(5*sec), goneAt(5*sec)), unary(-sec, sec)),
 			c1 + "ping unacknowledged: PING not acknowledged for 5.0s",
 		}, {
 			"a mute peer whose RPC ended later",
-			returnedAt(8*sec, oneListener, conn(goAwayAt(0), finalAt(5*sec), goneAt(8*sec)), unary(-sec, 8*sec)),
+			returnedAt(8*sec, oneListener,
+				conn(goAwayAt(0), finalAt(5*sec), goneAt(8*sec)), unary(-sec, 8*sec)),
 			call + "in handler: no deadline, handler running",
 		}, {
 			"a mute peer and its RPC, both still there: grpc waits 5 s at most for the first",
@@ -92,7 +95,8 @@ func TestWhichPartIsBlamed(t *testing.T) {
 			c1 + "streams open: 1 stream still open although the handlers have returned",
 		}, {
 			"bytes that it read at last",
-			returnedAt(9*sec, oneListener, conn(told(0), streamsDone(9*sec), goneAt(9*sec)), unary(-sec, 2*sec)),
+			returnedAt(9*sec, oneListener,
+				conn(told(0), streamsDone(9*sec), goneAt(9*sec)), unary(-sec, 2*sec)),
 			c1 + "streams open: its last stream was closed 7.0s after the handlers had returned",
 		}, {
 			"streams that no interceptor sees, cut by the peer: no linger",
@@ -139,7 +143,8 @@ func TestWhoIsBlamed(t *testing.T) {
 	}{
 		{
 			"the connection that goes last", PhaseConnWait,
-			returnedAt(9*sec, oneListener, conn(told(0), goneAt(sec)), conn(told(0), goneAt(9*sec)), unary(0, 9*sec)),
+			returnedAt(9*sec, oneListener,
+				conn(told(0), goneAt(sec)), conn(told(0), goneAt(9*sec)), unary(0, 9*sec)),
 			"rpc greeter.v1.Greeter/SayHello from 10.0.0.2:40002: in handler: no deadline, handler running",
 		}, {
 			"the older of two that go together", PhaseHandshakeWait,
@@ -155,14 +160,16 @@ func TestWhoIsBlamed(t *testing.T) {
 			"handshake from 10.0.0.2:40002: tcp: 0 bytes read",
 		}, {
 			"the connection that was awaited, not the ones that GOAWAY leaves out", PhaseGoAway,
-			returnedAt(9*sec, oneListener, conn(unseen), conn(blockedSince(-sec)), conn(goAwayAt(20*ms)), conn(goAwayAt(-sec))),
+			returnedAt(9*sec, oneListener,
+				conn(unseen), conn(blockedSince(-sec)), conn(goAwayAt(20*ms)), conn(goAwayAt(-sec))),
 			"connection from 10.0.0.3:40003: goaway unsent: the first GOAWAY left after 20ms",
 		}, {
 			"nobody: there was nothing to wait for", PhaseGoAway,
 			returnedAt(9*sec, oneListener, conn(unseen), conn(told(0))), "nobody",
 		}, {
 			"nobody: a forced stop is held by what was blamed before", PhaseForcedStop,
-			returnedAt(9*sec, oneListener, conn(told(0), goneAt(8*sec+ms)), unary(0, 8*sec+ms), forcedAt(8*sec)),
+			returnedAt(9*sec, oneListener,
+				conn(told(0), goneAt(8*sec+ms)), unary(0, 8*sec+ms), forcedAt(8*sec)),
 			"nobody",
 		}, {
 			"what survives a forced stop", PhaseForcedStop,

@@ -119,8 +119,7 @@ func (tl *timeline) place(h *holder, p phaseLine, start, end time.Duration) bool
 
 func (tl *timeline) closingListeners(p phaseLine) (hs []holder) {
 	for i, l := range tl.listeners {
-		h := holder{name: "listener", key: holderKey{HolderListener, uint64(i), "close"}, blame: -1}
-		h.Kind, h.Listener = HolderListener, l.addr
+		h := listenerHolder(i, &l, "close")
 		if !tl.place(&h, p, l.closeBegin, l.closeEnd) {
 			continue
 		}
@@ -138,8 +137,7 @@ func (tl *timeline) closingListeners(p phaseLine) (hs []holder) {
 
 func (tl *timeline) acceptingListeners(p phaseLine) (hs []holder) {
 	for i, l := range tl.listeners {
-		h := holder{name: "listener", key: holderKey{HolderListener, uint64(i), "accept"}, blame: -1}
-		h.Kind, h.Listener = HolderListener, l.addr
+		h := listenerHolder(i, &l, "accept")
 		if tl.place(&h, p, p.start, l.acceptReturned) && h.Held >= Duration(worthShowing) {
 			h.Age = Duration(h.end - l.closeBegin)
 			h.Detail = fmt.Sprintf("Accept of %s returned %s after Close", l.goType, h.Age)
@@ -152,10 +150,18 @@ func (tl *timeline) acceptingListeners(p phaseLine) (hs []holder) {
 	return hs
 }
 
+func listenerHolder(i int, l *listenerLine, part string) holder {
+	h := holder{
+		name: string(HolderListener), key: holderKey{HolderListener, uint64(i), part}, blame: -1,
+	}
+	h.Kind, h.Listener = HolderListener, l.addr
+	return h
+}
+
 func (tl *timeline) handshakes(p phaseLine) (hs []holder) {
 	for i := range tl.conns {
 		c := &tl.conns[i]
-		h := holder{name: "handshake", key: holderKey{HolderHandshake, c.id, ""}, blame: -1}
+		h := holder{name: string(HolderHandshake), key: holderKey{HolderHandshake, c.id, ""}, blame: -1}
 		if !tl.place(&h, p, c.accepted, c.handshakeOver()) {
 			continue
 		}

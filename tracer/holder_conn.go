@@ -4,6 +4,7 @@ package tracer
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 )
@@ -70,7 +71,7 @@ func (tl *timeline) connections(p phaseLine) (hs []holder) {
 // survivors returns what a forced stop has not ended. What it has was held by
 // others, before.
 func (tl *timeline) survivors(p phaseLine) (hs []holder) {
-	for _, h := range append(tl.handshakes(p), tl.connections(p)...) {
+	for _, h := range slices.Concat(tl.acceptingListeners(p), tl.handshakes(p), tl.connections(p)) {
 		if !h.Open {
 			continue
 		}

@@ -3,6 +3,7 @@
 package tracer
 
 import (
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -105,7 +106,7 @@ func TestOneConnectionDoesNotTakeAllSpans(t *testing.T) {
 		changes = append(changes, unary(-sec, sec))
 	}
 	changes = append(changes, conn(told(0), goneAt(9*sec)), stream(0, 9*sec))
-	early := unfinishedAt(2*sec, append(changes[:len(changes):len(changes)], func(tl *timeline) {
+	early := unfinishedAt(2*sec, append(slices.Clip(changes), func(tl *timeline) {
 		tl.conns[1].gone, tl.conns[1].closed, tl.rpcs[1000].end = never, never, never
 	})...)
 	tl := returnedAt(9*sec, changes...)
@@ -142,7 +143,7 @@ func TestCrowdIsFast(t *testing.T) {
 	tl := crowd()
 	began := time.Now()
 	finished(t, tl)
-	if took := time.Since(began); took > 3*time.Second {
+	if took := time.Since(began); took > 5*time.Second {
 		t.Errorf("views, spans and report took %s", took)
 	} else {
 		t.Logf("views, spans and report took %s", took)

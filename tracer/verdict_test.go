@@ -13,6 +13,7 @@ import (
 // how long of how long, who, and why.
 func TestVerdict(t *testing.T) {
 	silent := raw(goneAt(2*time.Minute), settledAt(2*time.Minute))
+	other := &watch.Method{Name: "_OTHER", Short: "_OTHER", Original: "x.Y/Z"}
 	tlsHalf := func(c *connLine) { c.stage, c.bytesRead = watch.StageTLS, 517 }
 	noPreface := func(c *connLine) { c.stage, c.bytesRead = watch.StagePreface, 1460 }
 	for _, tt := range []struct {
@@ -24,6 +25,15 @@ func TestVerdict(t *testing.T) {
 			"nothing held it",
 			returnedAt(700*time.Microsecond, oneListener, conn(told(0), goneAt(600*time.Microsecond))),
 			"graceful in 700µs, nothing held it",
+		}, {
+			"GOAWAY takes some milliseconds on a busy machine: not worth a name",
+			returnedAt(9*ms, oneListener, conn(told(9*ms), goneAt(9*ms))),
+			"graceful in 9.0ms, nothing held it",
+		}, {
+			"a GOAWAY that is slow",
+			returnedAt(90*ms, oneListener, conn(told(90*ms), goneAt(90*ms))),
+			"GOAWAY took 90ms of 90ms: connection from 10.0.0.1:40001, open 1m00s, " +
+				"the first GOAWAY left after 90ms",
 		}, {
 			"another stop call",
 			returnedAt(3*sec, listener(3*sec, 3*sec, 3*sec)),
@@ -76,8 +86,8 @@ func TestVerdict(t *testing.T) {
 			"handshake wait took 3.0s of 3.0s: handshake from 10.0.0.1:40001 took 1m03s, 1460 bytes read",
 		}, {
 			"an unknown RPC method",
-			returnedAt(3*sec, oneListener, conn(told(0), goneAt(3*sec)), stream(-sec, 3*sec, inRecv(3*sec),
-				func(r *rpcLine) { r.method = &watch.Method{Name: "_OTHER", Short: "_OTHER", Original: "x.Y/Z"} })),
+			returnedAt(3*sec, oneListener, conn(told(0), goneAt(3*sec)),
+				stream(-sec, 3*sec, inRecv(3*sec), func(r *rpcLine) { r.method = other })),
 			"conn wait took 3.0s of 3.0s: rpc _OTHER (x.Y/Z) from 10.0.0.1:40001, open 4.0s, " +
 				"no deadline, handler blocked in Recv, 2 messages in, 1 out",
 		}, {
@@ -103,7 +113,8 @@ func TestVerdict(t *testing.T) {
 				"(the frames of 2 connections were not seen: wrap the server's credentials)",
 		}, {
 			"it still lasts",
-			unfinishedAt(5*sec, oneListener, conn(told(0)), stream(-sec, never, inSend(5*sec), deadlineAt(4*sec))),
+			unfinishedAt(5*sec, oneListener, conn(told(0)),
+				stream(-sec, never, inSend(5*sec), deadlineAt(4*sec))),
 			"conn wait for 5.0s so far: rpc greeter.v1.Greeter/Chat from 10.0.0.1:40001, open 6.0s, " +
 				"deadline passed, handler blocked in Send, 2 messages in, 1 out",
 		}, {
