@@ -52,7 +52,7 @@ const (
 	keyListener         = "shutdown.listener"
 	keyBytesRead        = "shutdown.bytes_read"
 	keyHandshakeTimeout = "shutdown.handshake.timeout"
-	keyTransport        = "shutdown.handshake.ok"
+	keyHandshakeOK      = "shutdown.handshake.ok"
 	keyGoAwaySent       = "shutdown.goaway.sent"
 	keyPingAcked        = "shutdown.ping.acknowledged"
 	keyFramesSeen       = "shutdown.frames_seen"

@@ -182,7 +182,7 @@ func (tl *timeline) handshakes(p phaseLine) (hs []holder) {
 		h.attrs = []attr{
 			{keyBytesRead, c.bytesRead},
 			{keyHandshakeTimeout, c.timeout.Seconds()},
-			{keyTransport, c.transport},
+			{keyHandshakeOK, c.transport},
 		}
 		hs = append(hs, h)
 	}

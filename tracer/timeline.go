@@ -28,10 +28,9 @@ type timeline struct {
 	// abandoned says that the call has not returned: the server gave up.
 	abandoned bool
 
-	listeners  []listenerLine
-	conns      []connLine // by id
-	rpcs       []rpcLine  // by begin
-	lastAccept time.Duration
+	listeners []listenerLine
+	conns     []connLine // by id
+	rpcs      []rpcLine  // by begin
 
 	forgottenConns, forgottenRPCs int
 }
@@ -44,8 +43,7 @@ type listenerLine struct {
 type connLine struct {
 	id       uint64
 	peer     string
-	addr     net.Addr // compared only
-	agent    string   // user-agent of one of its RPCs
+	agent    string // user-agent of one of its RPCs
 	listener string
 
 	accepted           time.Duration
@@ -57,7 +55,7 @@ type connLine struct {
 	bytesRead          int64
 	writeSince         time.Duration
 	frames             bool
-	goAway, ping       time.Duration
+	goAway             time.Duration
 	pingAck, finalGoAw time.Duration
 	streams, late      int
 	streamsDone        time.Duration
@@ -86,7 +84,6 @@ type rpcLine struct {
 
 // operationLine is a stream's RecvMsg or SendMsg.
 type operationLine struct {
-	since time.Duration // in flight since
 	held  time.Duration // spent in it since the call
 	count int64         // messages
 }
@@ -147,7 +144,6 @@ func (b *builder) since(i watch.Instant) time.Duration {
 // context was cancelled, if it was.
 func (b *builder) add(tl *timeline, snap *watch.Snapshot, cancelled map[uint64]watch.Instant) {
 	tl.now = b.since(snap.At)
-	tl.lastAccept = b.since(snap.LastAccept)
 	tl.forgottenConns, tl.forgottenRPCs = snap.ForgottenConns, snap.ForgottenRPCs
 	for _, l := range snap.Listeners {
 		tl.listeners = append(tl.listeners, listenerLine{
@@ -188,11 +184,11 @@ func (b *builder) add(tl *timeline, snap *watch.Snapshot, cancelled map[uint64]w
 
 func (b *builder) conn(c *watch.ConnState) connLine {
 	return connLine{
-		id: c.ID, peer: clean(c.Peer), addr: c.Addr, listener: c.Listener,
+		id: c.ID, peer: clean(c.Peer), listener: c.Listener,
 		accepted: b.since(c.Accepted), handshake: b.since(c.Handshake),
 		settled: b.since(c.Settled), timeout: time.Duration(c.Timeout), stage: c.Stage,
 		transport: c.Transport, bytesRead: c.BytesRead, writeSince: b.since(c.WriteSince),
-		frames: c.HTTP2, goAway: b.since(c.GoAway), ping: b.since(c.Ping),
+		frames: c.HTTP2, goAway: b.since(c.GoAway),
 		pingAck: b.since(c.PingAck), finalGoAw: b.since(c.FinalGoAway),
 		streams: c.Streams, late: c.Late, streamsDone: b.since(c.StreamsDone),
 		closed: b.since(c.Closed), gone: b.since(c.Gone),
@@ -203,8 +199,8 @@ func (b *builder) rpc(s *watch.RPCState) rpcLine {
 	r := rpcLine{
 		id: s.ID, method: s.Method, stream: s.Stream,
 		begin: b.since(s.Begin), end: b.since(s.End), cancelled: never, deadline: never,
-		recv: operationLine{b.since(s.Recv.Since), s.Recv.Held, s.Recv.Count},
-		send: operationLine{b.since(s.Send.Since), s.Send.Held, s.Send.Count},
+		recv: operationLine{s.Recv.Held, s.Recv.Count},
+		send: operationLine{s.Send.Held, s.Send.Count},
 	}
 	if d, ok := s.Ctx.Deadline(); ok {
 		r.deadline = b.since(b.clock.At(d))

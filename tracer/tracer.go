@@ -39,9 +39,9 @@ type core struct {
 	out *exporter.Exporter
 }
 
-// New makes a Tracer. It checks the OTEL_* and GRACETRACE_* environment
-// variables and the options, and returns an error that names each bad one with
-// its value. It connects to nothing, but for one probe of the collector in the
+// New makes a Tracer. It checks the options and the GRACETRACE_* environment
+// variables, then the OTEL_* ones, and returns an error that names what is wrong
+// and its value. It connects to nothing, but for one probe of the collector in the
 // background whose result is a log record. ctx gives the probe its values.
 func New(ctx context.Context, opts ...Option) (*Tracer, error) {
 	cfg, err := newConfig(opts)
