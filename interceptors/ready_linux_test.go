@@ -3,14 +3,12 @@
 package interceptors_test
 
 import (
-	"crypto/tls"
 	"errors"
 	"io"
 	"net"
 	"strings"
 	"testing"
 
-	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/mem"
 
 	"github.com/gracetrace/gracetrace/interceptors"
@@ -53,33 +51,6 @@ func TestPooledReads(t *testing.T) {
 			})
 		})
 	}
-}
-
-func accept(t *testing.T, lis net.Listener) net.Conn {
-	t.Helper()
-	c, err := lis.Accept()
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = c.Close() })
-	return c
-}
-
-// shakeHands returns the connection that grpc uses over TLS.
-func shakeHands(t *testing.T, tr *tracer.Tracer, lis *recorder) net.Conn {
-	t.Helper()
-	c := tls.Client(lis.dial(t), clientTLS(t))
-	shaken := make(chan error, 1)
-	go func() { shaken <- c.Handshake() }()
-	creds := interceptors.Credentials(tr, credentials.NewTLS(serverTLS(t)))
-	made, _, err := creds.ServerHandshake(accept(t, interceptors.Listener(tr, lis)))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := <-shaken; err != nil {
-		t.Fatal(err)
-	}
-	return made
 }
 
 // TestReadOnReady reads what was sent, in the buffer's size, then io.EOF; and an
