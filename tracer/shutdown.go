@@ -78,6 +78,7 @@ func (t *Tracer) beginLocked(c Call) *Shutdown {
 	})
 	s.builder = builder{
 		clock: t.table.Clock, call: call, resolve: t.table.Resolve, callers: make(map[uint64]caller),
+		peers: make(map[uint64]string),
 	}
 	s.session = t.out.Open()
 	s.spans = newSpans(s.session, wall, t.cfg.origin)
@@ -134,8 +135,9 @@ func (s *Shutdown) run() {
 			return
 		case <-s.wake:
 			s.guard(func() {
-				tl, views := s.view()
-				s.spans.advance(tl, views)
+				if tl := s.timeline(); s.spans.pending(tl) {
+					s.spans.advance(tl, tl.views())
+				}
 			})
 		case <-timer.C:
 			s.guard(func() { s.checkpoint() })
@@ -206,6 +208,11 @@ func (s *Shutdown) followCancels(rpcs []watch.RPCState) (unfollow func()) {
 // view is the shutdown as it is known now. Whether the call has returned is read
 // first, so that what it has ended has ended in the snapshot.
 func (s *Shutdown) view() (*timeline, []phaseView) {
+	tl := s.timeline()
+	return tl, tl.views()
+}
+
+func (s *Shutdown) timeline() *timeline {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	tl := &timeline{
@@ -216,7 +223,7 @@ func (s *Shutdown) view() (*timeline, []phaseView) {
 	s.builder.add(tl, &snap, s.cancelled)
 	tl.settle()
 	tl.infer()
-	return tl, tl.views()
+	return tl
 }
 
 // Finish ends the tracing: it sends what has not been sent, logs the verdict

@@ -108,6 +108,23 @@ func (s *spans) begin(call Call) {
 	s.session.Emit(sp)
 }
 
+// known reports whether the end of a phase is final. That of conn wait is
+// when the call has returned.
+func (tl *timeline) known(l phaseLine) bool {
+	return l.end != never && (l.phase != PhaseConnWait || tl.returned <= tl.now)
+}
+
+// pending reports whether advance has something to send. It costs less than the
+// views that advance needs.
+func (s *spans) pending(tl *timeline) bool {
+	for _, l := range tl.phases() {
+		if v := (phaseView{phaseLine: l}); !s.sent[v.key()] {
+			return tl.known(l)
+		}
+	}
+	return false
+}
+
 // advance sends the phases that have ended. Conn wait is held back until the
 // call has returned: its end is known only then.
 func (s *spans) advance(tl *timeline, views []phaseView) {
@@ -117,7 +134,7 @@ func (s *spans) advance(tl *timeline, views []phaseView) {
 		if s.sent[key] {
 			continue
 		}
-		if v.end == never || v.phase == PhaseConnWait && tl.returned > tl.now {
+		if !tl.known(v.phaseLine) {
 			return
 		}
 		s.sent[key] = true

@@ -126,7 +126,8 @@ type builder struct {
 	clock   watch.Clock
 	call    watch.Instant
 	resolve func(context.Context) watch.Caller
-	callers map[uint64]caller
+	callers map[uint64]caller // by RPC
+	peers   map[uint64]string // by connection: texts cost more than times
 }
 
 // at is the reverse of since.
@@ -184,7 +185,7 @@ func (b *builder) add(tl *timeline, snap *watch.Snapshot, cancelled map[uint64]w
 
 func (b *builder) conn(c *watch.ConnState) connLine {
 	return connLine{
-		id: c.ID, peer: clean(c.Peer), listener: c.Listener,
+		id: c.ID, peer: b.peer(c), listener: c.Listener,
 		accepted: b.since(c.Accepted), handshake: b.since(c.Handshake),
 		settled: b.since(c.Settled), timeout: time.Duration(c.Timeout), stage: c.Stage,
 		transport: c.Transport, bytesRead: c.BytesRead, writeSince: b.since(c.WriteSince),
@@ -193,6 +194,15 @@ func (b *builder) conn(c *watch.ConnState) connLine {
 		streams: c.Streams, late: c.Late, streamsDone: b.since(c.StreamsDone),
 		closed: b.since(c.Closed), gone: b.since(c.Gone),
 	}
+}
+
+func (b *builder) peer(c *watch.ConnState) string {
+	p, ok := b.peers[c.ID]
+	if !ok {
+		p = clean(c.Addr.String())
+		b.peers[c.ID] = p
+	}
+	return p
 }
 
 func (b *builder) rpc(s *watch.RPCState) rpcLine {

@@ -103,7 +103,8 @@ func (c *Conn) HandshakeEnd() bool {
 			c.srv.unsent++
 		}
 	}
-	c.srv.lessLocked(&c.srv.shaking)
+	c.srv.shaking--
+	c.srv.acceptedLocked()
 	if !c.transport {
 		c.removeLocked()
 	}
@@ -189,11 +190,12 @@ func (c *Conn) settleLocked() {
 	switch {
 	case c.transport:
 		if c.goAway == 0 {
-			c.srv.lessLocked(&c.srv.unsent)
+			c.srv.sentLocked()
 		}
-		c.srv.lessLocked(&c.srv.open)
+		c.srv.open--
 	case c.settled.get() == 0:
-		c.srv.lessLocked(&c.srv.shaking) // accepted after quit, unserved
+		c.srv.shaking-- // accepted after quit, unserved
+		c.srv.acceptedLocked()
 	}
 	c.removeLocked()
 }

@@ -85,7 +85,7 @@ func (c *Conn) GoAwaySent(headsUp bool, last uint32) {
 	if c.transport && !c.removed {
 		c.srv.mu.Lock()
 		defer c.srv.mu.Unlock()
-		c.srv.lessLocked(&c.srv.unsent)
+		c.srv.sentLocked()
 	}
 }
 
@@ -110,8 +110,6 @@ func (c *Conn) DrainPingAcked() {
 // ConnState is a snapshot of a Conn. Instants that have not happened are zero.
 type ConnState struct {
 	ID       uint64
-	Peer     string
-	Network  string
 	Addr     net.Addr // the very value RemoteAddr returns, to be compared only
 	Listener string
 	Accepted Instant
@@ -139,7 +137,7 @@ func (c *Conn) state() ConnState {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return ConnState{
-		ID: c.id, Peer: c.peer.String(), Network: c.peer.Network(), Addr: c.peer,
+		ID: c.id, Addr: c.peer,
 		Listener: c.listener, Accepted: c.accepted,
 		Handshake: c.handshake.get(), Settled: c.settled.get(), Timeout: c.timeout.Load(),
 		Stage: Stage(c.stage.Load()), Transport: c.transport,

@@ -64,6 +64,9 @@ func (l *lifecycle) counts() counts {
 func (l *lifecycle) run(steps []step) (state ConnState, gone int) {
 	lis := l.srv.AddListener(&net.TCPAddr{Port: 1}, "test")
 	l.conn = lis.Accepted(&net.TCPAddr{Port: 2}, io.NopCloser(nil))
+	lis.AcceptEnd() // from here on only the connection holds
+	lis.CloseBegin()
+	lis.CloseEnd()
 	gone = -1
 	at := make(map[Instant]int)
 	for i, s := range steps {

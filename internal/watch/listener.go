@@ -45,7 +45,7 @@ func (l *Listener) AcceptEnd() {
 	defer l.srv.mu.Unlock()
 	l.accepting, l.failed = false, true
 	l.acceptReturn = l.srv.Now()
-	l.srv.changedLocked()
+	l.srv.acceptedLocked()
 }
 
 // CloseBegin is called before the inner Close. It reports whether this is the
@@ -75,7 +75,7 @@ func (l *Listener) CloseEnd() {
 	l.srv.mu.Lock()
 	defer l.srv.mu.Unlock()
 	l.closeEnd = l.srv.Now()
-	l.srv.changedLocked()
+	l.srv.acceptedLocked()
 }
 
 // overLocked reports whether the listener is closed and its loop has ended.

@@ -3,6 +3,7 @@
 package watch
 
 import (
+	"cmp"
 	"context"
 	"net"
 	"slices"
@@ -87,9 +88,7 @@ func (s *Server) lastToClose() bool {
 // RPC.
 func (s *Server) Empty() bool {
 	s.mu.Lock()
-	held := s.shaking > 0 || s.open > 0 || slices.ContainsFunc(s.listeners, func(l *Listener) bool {
-		return !l.overLocked()
-	})
+	held := s.shaking > 0 || s.open > 0 || s.listeningLocked()
 	s.mu.Unlock()
 	return !held && s.inflight.empty()
 }
@@ -136,20 +135,27 @@ func (s *Server) Unwatch() {
 	}
 }
 
-// changedLocked wakes the shutdown's goroutine. s.mu must be held.
-func (s *Server) changedLocked() {
-	if s.wake != nil {
+// acceptedLocked wakes the shutdown's goroutine when neither an accept loop nor
+// a handshake is left: the handshake wait is over. A snapshot is not cheap, so
+// what is over before that is told then. s.mu must be held.
+func (s *Server) acceptedLocked() {
+	if s.wake != nil && s.shaking == 0 && !s.listeningLocked() {
 		s.wake()
 	}
 }
 
-// lessLocked takes one from a count of holders and wakes the shutdown's
-// goroutine when none is left: a phase may have ended. s.mu must be held.
-func (s *Server) lessLocked(count *int) {
-	*count--
-	if *count == 0 {
-		s.changedLocked()
+// sentLocked takes one from the transports that have not sent a GOAWAY, and
+// wakes the shutdown's goroutine when none is left. s.mu must be held.
+func (s *Server) sentLocked() {
+	s.unsent--
+	if s.wake != nil && s.unsent == 0 {
+		s.wake()
 	}
+}
+
+// listeningLocked reports whether an accept loop is left. s.mu must be held.
+func (s *Server) listeningLocked() bool {
+	return slices.ContainsFunc(s.listeners, func(l *Listener) bool { return !l.overLocked() })
 }
 
 // Snapshot is the table at one moment.
@@ -185,7 +191,7 @@ func (s *Server) Snapshot() Snapshot {
 	for _, c := range conns {
 		snap.Conns = append(snap.Conns, c.state())
 	}
-	slices.SortFunc(snap.Conns, func(a, b ConnState) int { return int(int64(a.ID) - int64(b.ID)) })
+	slices.SortFunc(snap.Conns, func(a, b ConnState) int { return cmp.Compare(a.ID, b.ID) })
 	snap.RPCs, snap.ForgottenRPCs = s.inflight.snapshot(s.watchedSince.get(), snap.At)
 	return snap
 }
