@@ -85,6 +85,9 @@ func (s *story) serve(args arguments) (string, error) {
 	}
 	s.server = server.New(s.tracer, opts...)
 	greeterv1.RegisterGreeterServer(s.server, &greeter.Server{})
+	if args.has("unserved") {
+		interceptors.Listener(s.tracer, servertest.Listen())
+	}
 	for i := range n {
 		l := servertest.Listen()
 		s.listeners = append(s.listeners, l)

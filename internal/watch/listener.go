@@ -4,13 +4,17 @@ package watch
 
 import "net"
 
-// Listener is a listener that has been given to Serve.
+// Listener is a listener that may be given to Serve. It enters the table at its
+// first Accept: grpc calls it on every listener that it serves, even on one that
+// a stop has closed by then, and on no other. One that is never served would
+// never be closed by grpc, and all phases would wait for it.
 type Listener struct {
 	srv    *Server
 	addr   net.Addr
 	goType string
 
 	// Guarded by srv.mu.
+	served       bool // it is in the table
 	accepting    bool // an Accept is pending
 	failed       bool // the last Accept returned an error
 	acceptReturn Instant
@@ -35,6 +39,10 @@ type ListenerState struct {
 func (l *Listener) AcceptBegin() {
 	l.srv.mu.Lock()
 	defer l.srv.mu.Unlock()
+	if !l.served {
+		l.served = true
+		l.srv.addLocked(l)
+	}
 	l.accepting = true
 }
 
@@ -51,23 +59,23 @@ func (l *Listener) AcceptEnd() {
 // CloseBegin is called before the inner Close. It reports whether this is the
 // first one.
 func (l *Listener) CloseBegin() (first bool) {
-	if !l.closeBegins() {
-		return false
-	}
-	if f := l.srv.AllClosing; f != nil && l.srv.lastToClose() {
+	first, last := l.closeBegins()
+	if f := l.srv.AllClosing; f != nil && last {
 		f()
 	}
-	return true
+	return first
 }
 
-func (l *Listener) closeBegins() (first bool) {
+// closeBegins also reports whether no listener is left of those that are
+// served.
+func (l *Listener) closeBegins() (first, last bool) {
 	l.srv.mu.Lock()
 	defer l.srv.mu.Unlock()
 	if l.closeBegin != 0 {
-		return false
+		return false, false
 	}
 	l.closeBegin = l.srv.Now()
-	return true
+	return true, l.served && l.srv.allClosingLocked()
 }
 
 // CloseEnd is called after the first inner Close has returned.

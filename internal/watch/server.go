@@ -35,6 +35,7 @@ type Server struct {
 	UserTimeout atomic.Int64
 
 	inflight inflight
+	draining atomic.Bool // a first GOAWAY has left since Watch
 	// watchedSince is when a shutdown began; zero: none is being watched.
 	watchedSince atomicInstant
 	shared       sync.Once
@@ -75,13 +76,22 @@ func (s *Server) Shared(create func() any) any {
 	return s.common
 }
 
-// lastToClose reports whether every listener is closing, unannounced.
-func (s *Server) lastToClose() bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
+// allClosingLocked reports whether every listener is closing, unannounced. s.mu
+// must be held.
+func (s *Server) allClosingLocked() bool {
 	return s.watchedSince.get() == 0 && !slices.ContainsFunc(s.listeners, func(l *Listener) bool {
 		return l.closeBegin == 0
 	})
+}
+
+// Draining reports whether a first GOAWAY has left since Watch.
+func (s *Server) Draining() bool { return s.draining.Load() }
+
+// Shaking reports whether a handshake is left.
+func (s *Server) Shaking() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.shaking > 0
 }
 
 // Empty reports whether nothing is left: no accept loop, no connection and no
@@ -93,17 +103,19 @@ func (s *Server) Empty() bool {
 	return !held && s.inflight.empty()
 }
 
-// AddListener puts a listener into the table. goType names its type.
+// AddListener makes a listener known. It is in the table from its first Accept
+// on. goType names its type.
 func (s *Server) AddListener(addr net.Addr, goType string) *Listener {
-	l := &Listener{srv: s, addr: addr, goType: goType}
-	s.mu.Lock()
-	defer s.mu.Unlock()
+	return &Listener{srv: s, addr: addr, goType: goType}
+}
+
+// addLocked puts a listener into the table. s.mu must be held.
+func (s *Server) addLocked(l *Listener) {
 	// A server that stops and starts again leaves its old listeners behind.
 	s.listeners = slices.DeleteFunc(s.listeners, func(l *Listener) bool {
 		return s.watchedSince.get() == 0 && l.overLocked()
 	})
 	s.listeners = append(s.listeners, l)
-	return l
 }
 
 // Watch starts a shutdown: from now on what ends is kept. wake is called when
@@ -116,6 +128,7 @@ func (s *Server) Watch(wake func()) (call Instant, ok bool) {
 		return 0, false
 	}
 	s.wake = wake
+	s.draining.Store(false)
 	call = s.Now()
 	s.watchedSince.Store(int64(call))
 	return call, true
