@@ -14,15 +14,19 @@ import (
 // Listener watches lis and the connections it accepts. The result must be the
 // value given to Serve: a listener that wraps it would hide when a handshake
 // begins and ends (grpc.(*Server).handleRawConn sets and clears the deadline of
-// the connection that Accept returned). A listener that is watched already is
-// returned as it is; with a nil tracer, so is lis.
+// the connection that Accept returned). It is watched from its first Accept on,
+// so one that is never served is not waited for. A listener that is watched already is returned as it is, or watched
+// for t instead if that was for another server's Tracer; with a nil tracer lis
+// is returned.
 func Listener(t *tracer.Tracer, lis net.Listener) net.Listener {
 	if !usable(t, "Listener") || lis == nil {
 		return lis
 	}
-	switch lis.(type) {
-	case *listener, *syscallListener:
-		return lis
+	if w, ok := lis.(isWatched); ok {
+		if w.watched().srv == t.Table() {
+			return lis
+		}
+		lis = w.watched().Listener
 	}
 	l := &listener{
 		Listener: lis,
@@ -40,6 +44,11 @@ type listener struct {
 	srv *watch.Server
 	rec *watch.Listener
 }
+
+func (l *listener) watched() *listener { return l }
+
+// isWatched is implemented by every type that Listener returns.
+type isWatched interface{ watched() *listener }
 
 // syscallListener is a listener for whose socket options channelz can ask.
 type syscallListener struct {

@@ -3,6 +3,7 @@
 package interceptors_test
 
 import (
+	"net"
 	"testing"
 	"time"
 
@@ -38,8 +39,37 @@ func TestWrappedOnce(t *testing.T) {
 	if again := interceptors.Listener(tr, once); again != once {
 		t.Errorf("%T became %T", once, again)
 	}
-	if n := len(tr.Table().Snapshot().Listeners); n != 1 {
-		t.Errorf("the table has %d listeners, want 1", n)
+}
+
+// TestListenerOfAnotherServer: whoever wrapped a listener for one server and
+// gives it to another has it watched for that other one, and not for the first.
+func TestListenerOfAnotherServer(t *testing.T) {
+	for name, inner := range map[string]func(*testing.T) net.Listener{
+		"with a socket": func(t *testing.T) net.Listener { return listen(t, "tcp").Listener },
+		"without":       func(t *testing.T) net.Listener { return listen(t, "tcp") },
+	} {
+		t.Run(name, func(t *testing.T) {
+			first := newTracer(t)
+			second := first.ForServer().ForServer()
+			lis := interceptors.Listener(second, interceptors.Listener(first, inner(t)))
+			if again := interceptors.Listener(second, lis); again != lis {
+				t.Errorf("%T became %T", lis, again)
+			}
+			c, err := net.Dial("tcp", lis.Addr().String())
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(func() { _ = c.Close() })
+			accept(t, lis)
+			if s := first.Table().Snapshot(); len(s.Listeners) != 0 || len(s.Conns) != 0 {
+				t.Errorf("the first server has %d listeners and %d connections, want none",
+					len(s.Listeners), len(s.Conns))
+			}
+			if s := second.Table().Snapshot(); len(s.Listeners) != 1 || len(s.Conns) != 1 {
+				t.Errorf("the second server has %d listeners and %d connections, want one each",
+					len(s.Listeners), len(s.Conns))
+			}
+		})
 	}
 }
 
