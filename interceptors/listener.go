@@ -15,9 +15,9 @@ import (
 // value given to Serve: a listener that wraps it would hide when a handshake
 // begins and ends (grpc.(*Server).handleRawConn sets and clears the deadline of
 // the connection that Accept returned). It is watched from its first Accept on,
-// so one that is never served is not waited for. A listener that is watched already is returned as it is, or watched
-// for t instead if that was for another server's Tracer; with a nil tracer lis
-// is returned.
+// so one that is never served is not waited for. A listener that is watched
+// already is returned as it is, or watched for t instead if that was for another
+// server's Tracer. With a nil tracer lis is returned.
 func Listener(t *tracer.Tracer, lis net.Listener) net.Listener {
 	if !usable(t, "Listener") || lis == nil {
 		return lis

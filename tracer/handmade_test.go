@@ -69,7 +69,8 @@ func raw(changes ...connChange) change {
 		c := connLine{
 			id: uint64(n), peer: fmt.Sprintf("10.0.0.%d:%d", n, 40000+n), listener: "10.0.0.100:50051",
 			accepted: -time.Minute, handshake: -time.Minute, settled: never,
-			timeout: 2 * time.Minute, writeSince: never, goAway: never, pingAck: never,
+			timeout: 2 * time.Minute, writeSince: never,
+			longWrite: [2]time.Duration{never, never}, goAway: never, pingAck: never,
 			finalGoAw: never, streamsDone: never, closed: never, gone: never,
 		}
 		for _, f := range changes {
@@ -90,6 +91,11 @@ func conn(changes ...connChange) change {
 func settledAt(at time.Duration) connChange { return func(c *connLine) { c.settled = at } }
 func blockedSince(at time.Duration) connChange {
 	return func(c *connLine) { c.writeSince = at }
+}
+
+// wroteUntil is a Write that was blocked and has ended.
+func wroteUntil(since, until time.Duration) connChange {
+	return func(c *connLine) { c.longWrite = [2]time.Duration{since, until} }
 }
 func goAwayAt(at time.Duration) connChange { return func(c *connLine) { c.goAway = at } }
 func ackedAt(at time.Duration) connChange  { return func(c *connLine) { c.pingAck = at } }

@@ -93,8 +93,8 @@ func connHolder(c *connLine, part string) holder {
 }
 
 func goAwayState(c *connLine, at time.Duration) (State, string) {
-	if c.writeSince <= at-goAwayLimit {
-		return StateWriteBlocked, "a Write has been blocked for " + Duration(at-c.writeSince).String()
+	if since, ok := c.blocked(at); ok {
+		return StateWriteBlocked, "a Write has been blocked for " + Duration(at-since).String()
 	}
 	return StateGoAwayUnsent, "the first GOAWAY has not left"
 }

@@ -2,7 +2,11 @@
 
 package tracer
 
-import "time"
+import (
+	"time"
+
+	"github.com/gracetrace/gracetrace/internal/watch"
+)
 
 // Phase is a part of a shutdown. The phases follow grpc-go's (*Server).stop;
 // they are sequential and together they are the whole of the call.
@@ -34,7 +38,7 @@ const (
 
 // goAwayLimit bounds the GOAWAY phase; connections that take longer are
 // followed in conn wait. A Write that has been in flight for as long is blocked.
-const goAwayLimit = time.Second
+const goAwayLimit = watch.LongWrite
 
 // phaseLine is a phase's place in a timeline. end is never while it lasts.
 type phaseLine struct {
@@ -149,8 +153,8 @@ func (tl *timeline) goAwayEnd(start time.Duration) time.Duration {
 // connection's first GOAWAY: not when it is draining or closing already, when
 // its frames are not seen, or when a Write is blocked.
 func (c *connLine) awaited(start time.Duration) bool {
-	return c.transport && c.frames && c.goAway > start && min(c.closed, c.gone) > start &&
-		c.writeSince > start-goAwayLimit
+	_, blocked := c.blocked(start)
+	return c.transport && c.frames && c.goAway > start && min(c.closed, c.gone) > start && !blocked
 }
 
 func (tl *timeline) connWaitEnd(start time.Duration) time.Duration {

@@ -39,6 +39,18 @@ func TestGoAwayPhase(t *testing.T) {
 		{"frames are not seen", []change{conn(unseen, goneAt(8*sec))}, "GOAWAY 2s"},
 		{"a Write blocked for 1 s", []change{conn(blockedSince(sec), goneAt(8*sec))}, "GOAWAY 2s"},
 		{"a Write not yet blocked", []change{conn(blockedSince(sec+ms), goneAt(8*sec))}, "GOAWAY 3s"},
+		{
+			"a Write blocked for 1 s that ended later",
+			[]change{conn(wroteUntil(sec, 8*sec), goneAt(8*sec))}, "GOAWAY 2s",
+		},
+		{
+			"one that was not yet blocked",
+			[]change{conn(wroteUntil(sec+ms, 8*sec), goneAt(8*sec))}, "GOAWAY 3s",
+		},
+		{
+			"one that ended before",
+			[]change{conn(wroteUntil(-sec, 2*sec-ms), goneAt(8*sec))}, "GOAWAY 3s",
+		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			tl := returnedAt(9*sec, append([]change{oneListener, late}, tt.conns...)...)

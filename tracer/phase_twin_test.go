@@ -72,7 +72,8 @@ func over(tl *timeline, p Phase, start, at time.Duration) bool {
 		shaken := c.settled <= at || unserved
 		sent := c.goAway <= at || c.closed <= at || c.gone <= at
 		skipped := !c.frames || c.goAway <= start || c.closed <= start || c.gone <= start ||
-			start-c.writeSince >= sec
+			start-c.writeSince >= sec ||
+			start-c.longWrite[0] >= sec && c.longWrite[1] >= start
 		switch {
 		case p == PhaseHandshakeWait:
 			all = all && shaken
@@ -125,10 +126,12 @@ func random(r *rand.Rand) *timeline {
 	for range r.IntN(5) {
 		settled := after(time.Duration(r.IntN(24)-16) * grid)
 		goAway, closed := after(settled), after(settled)
+		wrote := time.Duration(r.IntN(24)-16) * grid
 		gone := after(closed)
 		change := []connChange{
 			settledAt(settled), goAwayAt(goAway), closedAt(closed),
 			blockedSince(after(time.Duration(r.IntN(24)-16) * grid)),
+			wroteUntil(wrote, wrote+time.Duration(r.IntN(24))*grid),
 			func(c *connLine) {
 				c.gone, c.frames = gone, c.frames && r.IntN(4) > 0
 				c.pingAck = after(goAway)

@@ -162,3 +162,35 @@ func TestTwoServers(t *testing.T) {
 		}
 	})
 }
+
+// TestBlockedWriteIsRemembered: the report has the same phases as the view while
+// a Write was blocked, although the forced stop has ended it since.
+func TestBlockedWriteIsRemembered(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		tr, _ := newTestTracer(t)
+		lis, c := open(tr.Table())
+		c.FramesSeen()
+		c.ReadBegin()
+		c.WriteBegin()
+		time.Sleep(10 * time.Second) // of the bubble's
+		s, _ := tr.BeginShutdown(Call{Graceful: true})
+		closeListener(lis)
+		time.Sleep(4 * time.Second) // of the bubble's
+		_, views := s.view()
+		before := views[3].phaseLine
+		time.Sleep(4 * time.Second) // of the bubble's
+		s.Forced()
+		c.WriteEnd(0)
+		c.ReadEnd(0, net.ErrClosed)
+		c.Closed()
+		s.Returned()
+		report := s.Finish(context.Background())
+		if got := report.Phases[3]; got.Name != before.phase ||
+			time.Duration(got.Duration) != before.end-before.start {
+			t.Errorf("%s took %s, it was %+v", got.Name, got.Duration, before)
+		}
+		if got := report.Phases[4].Culprit; got == nil || got.State != StateWriteBlocked {
+			t.Errorf("conn wait's culprit is %+v, want a blocked Write", got)
+		}
+	})
+}

@@ -53,13 +53,25 @@ type connLine struct {
 	stage              watch.Stage
 	transport          bool
 	bytesRead          int64
-	writeSince         time.Duration
+	writeSince         time.Duration    // the Write in flight
+	longWrite          [2]time.Duration // one that has ended, see [watch.ConnState]
 	frames             bool
 	goAway             time.Duration
 	pingAck, finalGoAw time.Duration
 	streams, late      int
 	streamsDone        time.Duration
 	closed, gone       time.Duration
+}
+
+// blocked says since when a Write that is blocked at a moment has been in
+// flight; ok is false if there is none. A moment before the GOAWAY phase is not
+// to be asked for.
+func (c *connLine) blocked(at time.Duration) (since time.Duration, ok bool) {
+	if c.writeSince <= at-goAwayLimit {
+		return c.writeSince, true
+	}
+	since, until := c.longWrite[0], c.longWrite[1]
+	return since, since <= at-goAwayLimit && until >= at && until != never
 }
 
 // handshakeOver is when the connection stopped holding the handshake wait.
@@ -189,7 +201,8 @@ func (b *builder) conn(c *watch.ConnState) connLine {
 		accepted: b.since(c.Accepted), handshake: b.since(c.Handshake),
 		settled: b.since(c.Settled), timeout: time.Duration(c.Timeout), stage: c.Stage,
 		transport: c.Transport, bytesRead: c.BytesRead, writeSince: b.since(c.WriteSince),
-		frames: c.HTTP2, goAway: b.since(c.GoAway),
+		longWrite: [2]time.Duration{b.since(c.LongWriteSince), b.since(c.LongWriteUntil)},
+		frames:    c.HTTP2, goAway: b.since(c.GoAway),
 		pingAck: b.since(c.PingAck), finalGoAw: b.since(c.FinalGoAway),
 		streams: c.Streams, late: c.Late, streamsDone: b.since(c.StreamsDone),
 		closed: b.since(c.Closed), gone: b.since(c.Gone),

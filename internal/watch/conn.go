@@ -49,6 +49,7 @@ type Conn struct {
 	readErr    Instant    // terminal read error
 	closed     Instant    // first Close returned
 	gone       Instant    // first Close that returned after readErr
+	longWrite  span       // the first of its kind to end after the handshake wait
 	exchange
 }
 
@@ -155,8 +156,31 @@ func (c *Conn) WriteBegin() { c.writeSince.Store(int64(c.srv.Now())) }
 
 // WriteEnd is called after it.
 func (c *Conn) WriteEnd(n int) {
+	if c.srv.watchedSince.get() != 0 {
+		c.keepWrite()
+	}
 	c.writeSince.Store(0)
 	c.written.Add(int64(n))
+}
+
+// span is from one moment to another.
+type span struct{ since, until Instant }
+
+// LongWrite is the least that a Write must take to count as blocked.
+const LongWrite = time.Second
+
+// keepWrite keeps a long Write that was in flight when the handshake wait ended:
+// no GOAWAY is expected of its connection then, nor once the Write has ended.
+func (c *Conn) keepWrite() {
+	w := span{c.writeSince.get(), c.srv.Now()}
+	if w.since == 0 || w.until-w.since < Instant(LongWrite) {
+		return
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.longWrite.until < c.srv.watchedSince.get() && c.srv.accepted() {
+		c.longWrite = w
+	}
 }
 
 // Closed is called after each Close has returned.

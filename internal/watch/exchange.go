@@ -121,9 +121,12 @@ type ConnState struct {
 	Stage              Stage
 	Transport          bool
 
-	BytesRead, BytesWritten            int64
-	Reading                            bool
-	WriteSince, LastRead               Instant
+	BytesRead, BytesWritten int64
+	Reading                 bool
+	WriteSince, LastRead    Instant
+	// LongWriteSince and LongWriteUntil are of the Write that had been in flight
+	// for LongWrite or longer when the handshake wait ended, if that has ended.
+	LongWriteSince, LongWriteUntil     Instant
 	HTTP2                              bool // frames were seen
 	GoAway, Ping, PingAck, FinalGoAway Instant
 	Streams                            int // open now
@@ -144,6 +147,7 @@ func (c *Conn) state() ConnState {
 		BytesRead: c.read.Load(), BytesWritten: c.written.Load(),
 		Reading: c.readSince.get() != 0, WriteSince: c.writeSince.get(),
 		LastRead: c.lastRead.get(), HTTP2: c.http2,
+		LongWriteSince: c.longWrite.since, LongWriteUntil: c.longWrite.until,
 		GoAway: c.goAway, Ping: c.ping, PingAck: c.pingAck, FinalGoAway: c.finalGoAway,
 		Streams: len(c.streams), Late: c.late, LastLate: c.lastLate, StreamsDone: c.doneAt,
 		ReadErr: c.readErr, Closed: c.closed, Gone: c.goneLocked(),

@@ -157,6 +157,13 @@ func (s *Server) acceptedLocked() {
 	}
 }
 
+// accepted reports whether neither an accept loop nor a handshake is left.
+func (s *Server) accepted() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.shaking == 0 && !s.listeningLocked()
+}
+
 // sentLocked takes one from the transports that have not sent a GOAWAY, and
 // wakes the shutdown's goroutine when none is left. s.mu must be held.
 func (s *Server) sentLocked() {

@@ -3,6 +3,8 @@
 package watch
 
 import (
+	"io"
+	"net"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -63,6 +65,59 @@ func TestConnBlockedReader(t *testing.T) {
 				if diff := cmp.Diff(counts{}, l.counts()); diff != "" {
 					t.Errorf("the table is not empty (-want +got):\n%s", diff)
 				}
+			})
+		})
+	}
+}
+
+// TestLongWrite: the Write is kept that was in flight for long when the
+// handshake wait ended, which is at 4 s; the shutdown begins at 2 s.
+func TestLongWrite(t *testing.T) {
+	type write struct{ since, until time.Duration }
+	const s = time.Second
+	for _, tt := range []struct {
+		name   string
+		writes []write
+		want   write
+	}{
+		{"in flight since before the shutdown", []write{{0, 9 * s}}, write{0, 9 * s}},
+		{"since the handshake wait", []write{{3 * s, 9 * s}}, write{3 * s, 9 * s}},
+		{"it ended before that was over", []write{{0, 3 * s}}, write{}},
+		{"the first of several", []write{{0, 3 * s}, {3 * s, 5 * s}, {5 * s, 9 * s}}, write{3 * s, 5 * s}},
+		{"a short one is none", []write{{4*s - 1, 5*s - 2}}, write{}},
+		{"nor is one of before the shutdown", []write{{0, s}}, write{}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				srv := NewServer()
+				l := srv.AddListener(&net.TCPAddr{Port: 1}, "test")
+				l.AcceptBegin()
+				c := l.Accepted(&net.TCPAddr{Port: 2}, io.NopCloser(nil))
+				begin := srv.Now()
+				time.AfterFunc(2*s, func() { srv.Watch(func() {}) })
+				time.AfterFunc(4*s, func() {
+					l.AcceptEnd()
+					l.CloseBegin()
+					l.CloseEnd()
+					c.HandshakeEnd()
+				})
+				for _, w := range tt.writes {
+					at := func(d time.Duration) {
+						time.Sleep(d - time.Duration(srv.Now()-begin)) // of the bubble's
+					}
+					at(w.since)
+					c.WriteBegin()
+					at(w.until)
+					c.WriteEnd(1)
+				}
+				var got write
+				if w := c.longWrite; w.until != 0 {
+					got = write{time.Duration(w.since - begin), time.Duration(w.until - begin)}
+				}
+				if got != tt.want {
+					t.Errorf("kept is %v, want %v", got, tt.want)
+				}
+				time.Sleep(9 * s) // of the bubble's: for the timers
 			})
 		})
 	}
