@@ -75,6 +75,7 @@ func (w *watchedCredentials) ServerHandshake(c net.Conn) (net.Conn, credentials.
 	if err != nil {
 		if err == credentials.ErrConnDispatched { //nolint:errorlint // as grpc compares it
 			raw.rec.Dispatched()
+			raw.covered.Store(true) // the application's now, to use as it likes
 		}
 		return made, info, err
 	}

@@ -33,5 +33,7 @@
 //   - Credentials that look at a connection's type must be watched by
 //     [Credentials], which gives them the connection they know. TLS callbacks
 //     find it by NetConn.
+//   - A handler gets a stream of ours around the one that outer interceptors
+//     made: what a type assertion found there is not found any more.
 //   - [Listener]'s result must be the value that is given to Serve.
 package interceptors

@@ -17,11 +17,18 @@
 //
 //   - GracefulStop and Stop do what grpc's do, and then flush the trace, for
 //     at most 2 s.
-//   - Shutdown returns by its deadline, and the flush ends by it too.
+//   - Shutdown returns by its deadline, whatever handlers, connections, a
+//     logger, an exporter or the report's receiver do.
 //   - Second and concurrent stops join the first.
-//   - Run never calls os.Exit unless a second signal arrives.
+//   - Nothing here calls os.Exit. A second signal to Run has its default
+//     effect: it kills.
 //
 // # Limitations
 //
+//   - Credentials that look at the connection's type, as those for Unix
+//     sockets do, must go through interceptors.Credentials, or their handshakes
+//     fail: they would find our wrapper.
 //   - grpc's ServeHTTP transports are not watched.
+//   - A Stop on top of a GracefulStop does not wait for handlers, not even with
+//     grpc.WaitForHandlers: it gives them 100 ms.
 package server

@@ -43,7 +43,8 @@ type Server struct {
 
 // New makes a grpc server with the sensors installed. opts are grpc's own and
 // this package's, in one list; interceptors in it keep their order. TLS is
-// watched if its credentials are:
+// watched if its credentials are; others than TLS must be, if they look at the
+// connection's type:
 //
 //	server.New(t, grpc.Creds(interceptors.Credentials(t, creds)))
 //
@@ -62,15 +63,31 @@ func New(t *tracer.Tracer, opts ...grpc.ServerOption) *Server {
 // Wrap traces the shutdown of a server that exists, before services are
 // registered with it: RPCs of services that are registered through the result
 // are seen, inside the server's interceptors if they are streams. Register,
-// Serve and stop through the result, or it does not see them.
-func Wrap(srv GRPC, t *tracer.Tracer) *Server {
+// Serve and stop through the result, or it does not see them. opts are this
+// package's own, such as [GracePeriod]; with one of grpc's Serve returns an
+// error, for it came too late.
+func Wrap(srv GRPC, t *tracer.Tracer, opts ...grpc.ServerOption) *Server {
 	s := newServer(t)
+	if rest := s.configure(opts); len(rest) > 0 {
+		s.broken = errors.Join(s.broken, fmt.Errorf(
+			"server.Wrap: %T is an option of grpc.NewServer", rest[0]))
+	}
 	s.grpc, s.streams = srv, true
 	if srv == nil {
-		s.broken = errors.New("server.Wrap: the server is nil")
+		s.grpc = noServer{}
+		s.broken = errors.Join(s.broken, errors.New("server.Wrap: the server is nil"))
 	}
 	return s
 }
+
+// noServer stands for a server that is nil: Serve says so, nothing panics.
+type noServer struct{}
+
+func (noServer) RegisterService(*grpc.ServiceDesc, any)      {}
+func (noServer) GetServiceInfo() map[string]grpc.ServiceInfo { return nil }
+func (noServer) Serve(net.Listener) error                    { return grpc.ErrServerStopped }
+func (noServer) GracefulStop()                               {}
+func (noServer) Stop()                                       {}
 
 func newServer(t *tracer.Tracer) *Server {
 	s := &Server{over: make(chan struct{})}

@@ -4,6 +4,7 @@ package server
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -32,14 +33,15 @@ func (e *DeadlineError) Error() string {
 }
 
 // Unwrap returns context.DeadlineExceeded, or context.Canceled when the context
-// given to Shutdown was cancelled.
+// given to Shutdown was cancelled. It is neither when somebody called Stop.
 func (e *DeadlineError) Unwrap() error { return e.cause }
 
 // Shutdown stops gracefully, and by force what has not ended when the earlier
 // of ctx's deadline and the grace period comes near: a fifth of the budget, at
 // most 2 s, is kept for the forced stop, the handlers that it cuts, and the
 // flush. It returns nil if every RPC ended by itself, and a *DeadlineError
-// otherwise. A call after another stop waits for that one, or for ctx.
+// otherwise, also when it was somebody else's Stop that cut them. A call after
+// another stop waits for that one, or for ctx.
 func (s *Server) Shutdown(ctx context.Context) error {
 	if s.broken != nil {
 		return s.broken
@@ -65,15 +67,27 @@ func (s *Server) Shutdown(ctx context.Context) error {
 		cause = ctx.Err()
 	}
 	if cause != nil {
-		s.force(st, reserve/2)
+		s.force(st, min(forceWait, reserve/4), reserve/2)
 	}
 	flushCtx, cancelFlush := flushContext(ctx, deadline)
 	defer cancelFlush()
-	report := st.finish(flushCtx)
-	if cause != nil && report.Outcome != tracer.OutcomeGraceful {
-		return &DeadlineError{Holders: st.holders, Report: report, cause: cause}
+	st.finish(flushCtx)
+	return st.result(cause)
+}
+
+// errStopped is why a shutdown was forced that had time left.
+var errStopped = errors.New("server: Stop was called")
+
+// result is what Shutdown returns when the stop is over: an error if its own
+// time was up, or if somebody's Stop cut RPCs.
+func (st *stop) result(cause error) error {
+	if st.report.Outcome != tracer.OutcomeForced || cause == nil && len(st.report.RPCsCut) == 0 {
+		return nil
 	}
-	return nil
+	if cause == nil {
+		cause = errStopped
+	}
+	return &DeadlineError{Holders: st.holders, Report: st.report, cause: cause}
 }
 
 // flushContext lasts until the deadline, even if the caller has cancelled: the
@@ -85,7 +99,7 @@ func flushContext(ctx context.Context, deadline time.Time) (context.Context, con
 func (st *stop) join(ctx context.Context) error {
 	select {
 	case <-st.over:
-		return nil
+		return st.result(nil)
 	case <-ctx.Done():
 		return fmt.Errorf("server: waiting for an earlier stop: %w", ctx.Err())
 	}

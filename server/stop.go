@@ -52,12 +52,19 @@ func (st *stop) call(f func()) {
 	f()
 }
 
-// finish ends the trace. Only the first call's ctx counts.
+// finish ends the trace. Only the first call's ctx counts. The application gets
+// the report when the stop is over for everybody else: it may stop the server
+// again.
 func (st *stop) finish(ctx context.Context) *tracer.Report {
+	first := false
 	st.once.Do(func() {
+		first = true
 		defer close(st.over)
 		st.report = st.trace.Finish(ctx)
 	})
+	if first {
+		st.trace.Deliver(ctx)
+	}
 	return st.report
 }
 
@@ -105,17 +112,18 @@ func (s *Server) Stop() {
 		defer st.finish(context.Background())
 		st.call(s.grpc.Stop)
 	case st.graceful:
-		s.force(st, forceWait)
+		s.force(st, forceWait, forceWait)
 		st.finish(context.Background())
 	default:
 		<-s.over
 	}
 }
 
-// force stops what a GracefulStop waits for, and gives handlers the time to end
-// that have lost their connection by it. It does not wait for ever for those
+// force stops what a GracefulStop waits for. wait is for Stop itself, before
+// every connection is closed under it; handlers is for the handlers to end that
+// have lost their connection by it. It does not wait for ever for those
 // that ignore their context.
-func (s *Server) force(st *stop, handlers time.Duration) {
+func (s *Server) force(st *stop, wait, handlers time.Duration) {
 	st.forcing.Do(func() {
 		select {
 		case <-st.returned:
@@ -128,7 +136,7 @@ func (s *Server) force(st *stop, handlers time.Duration) {
 			defer close(stopped)
 			s.grpc.Stop()
 		}()
-		if !within(forceWait, stopped) {
+		if !within(wait, stopped) {
 			s.t.Table().CloseConns()
 		}
 		within(handlers, st.returned)

@@ -94,25 +94,32 @@ func traffic(r *record) []grpc.ServerOption {
 // statsHandler is a user's own.
 type statsHandler struct{ *record }
 
+// statsOf is the key under which a context carries whose events they are.
+type statsOf struct{}
+
+// TagRPC keeps the RPCs apart: the end of one comes when its status is queued,
+// after the client may have begun the next.
 func (h *statsHandler) TagRPC(ctx context.Context, info *stats.RPCTagInfo) context.Context {
-	h.addf("stats", "tag %s %t", info.FullMethodName, info.FailFast)
-	return ctx
+	of := "stats of " + info.FullMethodName
+	h.addf(of, "tag %t", info.FailFast)
+	return context.WithValue(ctx, statsOf{}, of)
 }
 
-func (h *statsHandler) HandleRPC(_ context.Context, s stats.RPCStats) {
+func (h *statsHandler) HandleRPC(ctx context.Context, s stats.RPCStats) {
+	of, _ := ctx.Value(statsOf{}).(string)
 	switch s := s.(type) {
 	case *stats.InHeader:
-		h.addf("stats", "in header %s %s", s.FullMethod, s.Compression)
+		h.addf(of, "in header %s %s", s.FullMethod, s.Compression)
 	case *stats.InPayload:
-		h.addf("stats", "in %d of %d", s.CompressedLength, s.Length)
+		h.addf(of, "in %d of %d", s.CompressedLength, s.Length)
 	case *stats.OutPayload:
-		h.addf("stats", "out %d of %d", s.CompressedLength, s.Length)
+		h.addf(of, "out %d of %d", s.CompressedLength, s.Length)
 	case *stats.OutHeader:
-		h.addf("stats", "out header %s", s.Compression)
+		h.addf(of, "out header %s", s.Compression)
 	case *stats.End:
-		h.addf("stats", "end %v", s.Error)
+		h.addf(of, "end %v", s.Error)
 	default:
-		h.addf("stats", "%T", s)
+		h.addf(of, "%T", s)
 	}
 }
 

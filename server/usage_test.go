@@ -14,7 +14,9 @@ import (
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	"google.golang.org/grpc"
 
+	"github.com/gracetrace/gracetrace/internal/greeter"
 	"github.com/gracetrace/gracetrace/internal/servertest"
+	greeterv1 "github.com/gracetrace/gracetrace/proto/greeter/v1"
 	"github.com/gracetrace/gracetrace/server"
 	"github.com/gracetrace/gracetrace/tracer"
 )
@@ -73,8 +75,14 @@ func TestBadInput(t *testing.T) {
 	wantError(t, "Run without listeners", server.New(newTracer(t)).Run(t.Context()), "listener")
 	wantError(t, "Run with a nil listener",
 		server.New(newTracer(t)).Run(t.Context(), nil), "listener", "nil")
-	wantError(t, "Wrap of nil", server.Wrap(nil, newTracer(t)).Serve(servertest.Listen()),
-		"server", "nil")
+	wantError(t, "Wrap with an option of grpc's", server.Wrap(grpc.NewServer(), newTracer(t),
+		grpc.MaxRecvMsgSize(1)).Serve(servertest.Listen()), "server.Wrap", "grpc.NewServer")
+	wantError(t, "Wrap with a negative grace period", server.Wrap(grpc.NewServer(), newTracer(t),
+		server.GracePeriod(-time.Second)).Serve(servertest.Listen()), "GracePeriod", "-1s")
+	none := server.Wrap(nil, newTracer(t))
+	greeterv1.RegisterGreeterServer(none, &greeter.Server{})
+	wantError(t, "Wrap of nil", none.Serve(servertest.Listen()), "server", "nil")
+	none.Stop()
 	for _, v := range []string{"ten seconds", "-3s", "0"} {
 		t.Setenv("GRACETRACE_GRACE_PERIOD", v)
 		wantError(t, "bad grace period in the environment",

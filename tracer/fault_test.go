@@ -25,6 +25,7 @@ func TestReportPanics(t *testing.T) {
 	if r := s.Finish(t.Context()); r.Outcome != OutcomeGraceful {
 		t.Errorf("the report says %q", r.Outcome)
 	}
+	s.Deliver(t.Context())
 	if !strings.Contains(log.String(), "a nil map") {
 		t.Errorf("the log does not tell of the panic:\n%s", &log)
 	}

@@ -69,9 +69,9 @@ func WithLogger(l *slog.Logger) Option {
 	})
 }
 
-// WithReport hands f the report of each shutdown, once its spans were flushed
-// and before the stop returns to its caller. A panic in f is recovered. By
-// default, nobody gets it.
+// WithReport hands f the report of each shutdown, once its spans were flushed.
+// The call that stopped the server waits for f, for at most 1 s; a panic in f is
+// recovered. By default, nobody gets it.
 func WithReport(f func(*Report)) Option {
 	return optionFunc(func(c *config) error {
 		if f == nil {

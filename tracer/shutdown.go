@@ -4,8 +4,9 @@ package tracer
 
 import (
 	"context"
-	"fmt"
+	"maps"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/gracetrace/gracetrace/exporter"
@@ -24,26 +25,27 @@ type Call struct {
 // Shutdown is one stop of one server, from the call on. Package server makes
 // it; its methods are safe for concurrent use.
 type Shutdown struct {
-	t       *Tracer
-	session *exporter.Session
-	spans   *spans
-	builder builder
+	t        *Tracer
+	wall     time.Time // the call
+	session  *exporter.Session
+	spans    *spans
+	building sync.Mutex // guards following
+	builder  builder
 
-	wake    chan struct{} // a phase may have ended
-	stop    chan struct{}
-	stopped chan struct{}
-	finish  sync.Once
-	result  *Report
+	wake      chan struct{} // a phase may have ended
+	stop      chan struct{}
+	stopped   chan struct{}
+	finish    sync.Once
+	delivered atomic.Bool
 
-	quit     chan struct{} // ends the wait of an unannounced shutdown
-	quitOnce sync.Once
-	followed chan struct{} // that wait has ended; nil: it was announced
+	unannounced
 
 	mu        sync.Mutex // guards following
 	call      Call
 	forced    watch.Instant
 	returned  watch.Instant
 	cancelled map[uint64]watch.Instant // by RPC
+	result    *Report                  // replaced, never changed
 }
 
 // BeginShutdown is called right before grpc's stop. If another shutdown of this
@@ -56,34 +58,59 @@ func (t *Tracer) BeginShutdown(c Call) (*Shutdown, bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if s := t.current; s != nil {
-		return s, s.adopt(c)
+		if s.followed == nil {
+			return s, false
+		}
+		switch s.take(c) {
+		case takenBefore:
+			return s, false
+		case takenOver:
+			return s, true
+		}
+		t.releaseLocked(s) // only a listener was closed: the stop begins now
 	}
-	return t.beginLocked(c), true
+	s := t.beginLocked(c)
+	s.launch()
+	return s, true
 }
 
-// beginLocked starts a shutdown. t.mu must be held.
+// beginLocked watches from now on. t.mu must be held.
 func (t *Tracer) beginLocked(c Call) *Shutdown {
 	s := &Shutdown{
-		t: t, call: c, wake: make(chan struct{}, 1), stop: make(chan struct{}),
-		stopped: make(chan struct{}), cancelled: make(map[uint64]watch.Instant),
-		quit: make(chan struct{}),
+		t: t, call: c, wall: time.Now().Truncate(tick), wake: make(chan struct{}, 1),
+		stop: make(chan struct{}), stopped: make(chan struct{}),
+		cancelled: make(map[uint64]watch.Instant),
 	}
 	t.current = s
-	wall := time.Now().Truncate(tick)
 	call, _ := t.table.Watch(func() {
 		select {
 		case s.wake <- struct{}{}:
 		default:
 		}
 	})
-	s.builder = builder{
-		clock: t.table.Clock, call: call, resolve: t.table.Resolve, callers: make(map[uint64]caller),
-		peers: make(map[uint64]string),
-	}
-	s.session = t.out.Open()
-	s.spans = newSpans(s.session, wall, t.cfg.origin)
-	go s.run()
+	s.builder = builder{clock: t.table.Clock, call: call, resolve: t.table.Resolve}
 	return s
+}
+
+// launch opens the way out and follows the shutdown.
+func (s *Shutdown) launch() {
+	s.session = s.t.out.Open()
+	s.spans = newSpans(s.session, s.wall, s.t.cfg.origin)
+	go s.run()
+}
+
+func (t *Tracer) release(s *Shutdown) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.releaseLocked(s)
+}
+
+// releaseLocked forgets what was kept for s. t.mu must be held.
+func (t *Tracer) releaseLocked(s *Shutdown) {
+	if t.current == s {
+		t.current = nil
+		t.table.Unwatch()
+	}
 }
 
 // announced is the call as it is known now.
@@ -114,10 +141,11 @@ func (s *Shutdown) Forced() (held []Holder) {
 // Returned is called when grpc's call has returned. Without it the shutdown
 // was given up: what still holds is reported as open.
 func (s *Shutdown) Returned() {
+	now := s.t.table.Now()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.returned == 0 {
-		s.returned = s.t.table.Now()
+		s.returned = now
 	}
 }
 
@@ -127,7 +155,7 @@ func (s *Shutdown) run() {
 	unfollow := s.begin()
 	defer unfollow()
 	due := nextCheckpoint(0)
-	timer := time.NewTimer(due)
+	timer := time.NewTimer(due - time.Duration(s.t.table.Now()-s.builder.call))
 	defer timer.Stop()
 	for {
 		select {
@@ -193,9 +221,10 @@ func (s *Shutdown) followCancels(rpcs []watch.RPCState) (unfollow func()) {
 			if r.Ctx.Err() != context.Canceled {
 				return // its deadline has passed, which frees no stream
 			}
+			now := s.t.table.Now()
 			s.mu.Lock()
 			defer s.mu.Unlock()
-			s.cancelled[r.ID] = s.t.table.Now()
+			s.cancelled[r.ID] = now
 		}))
 	}
 	return func() {
@@ -213,79 +242,18 @@ func (s *Shutdown) view() (*timeline, []phaseView) {
 }
 
 func (s *Shutdown) timeline() *timeline {
+	s.building.Lock()
+	defer s.building.Unlock()
 	s.mu.Lock()
-	defer s.mu.Unlock()
 	tl := &timeline{
 		graceful: s.call.Graceful, unannounced: s.call.unannounced,
 		forced: s.builder.since(s.forced), returned: s.builder.since(s.returned),
 	}
+	cancelled := maps.Clone(s.cancelled)
+	s.mu.Unlock()
 	snap := s.t.table.Snapshot()
-	s.builder.add(tl, &snap, s.cancelled)
+	s.builder.add(tl, &snap, cancelled)
 	tl.settle()
 	tl.infer()
 	return tl
-}
-
-// Finish ends the tracing: it sends what has not been sent, logs the verdict
-// and flushes, for at most 2 s and not past ctx. It returns the report; further
-// calls wait for the first and return the same.
-func (s *Shutdown) Finish(ctx context.Context) *Report {
-	s.finish.Do(func() {
-		close(s.stop)
-		<-s.stopped
-		s.result = &Report{Version: 1, TraceID: s.spans.traceID.String()}
-		s.guard(s.conclude)
-		lost := s.session.Flush(ctx)
-		s.result.Spans = SpanCount{Sent: lost.Sent, Lost: lost.Lost, Summarised: s.spans.missed}
-		s.guard(func() { s.logLost(lost) })
-		s.t.table.Unwatch()
-		s.t.mu.Lock()
-		s.t.current = nil
-		s.t.mu.Unlock()
-		if f := s.t.cfg.report; f != nil {
-			s.guard(func() { f(s.result) })
-		}
-	})
-	return s.result
-}
-
-// conclude makes the report, sends the last spans and logs the verdict.
-func (s *Shutdown) conclude() {
-	tl, views := s.view()
-	if tl.returned == never {
-		tl.returned, tl.abandoned = tl.now, true
-		views = tl.views()
-	}
-	r := tl.report(views, s.spans.wall)
-	main := tl.longest(views)
-	r.Service, r.TraceID = s.t.out.ServiceName(), s.spans.traceID.String()
-	r.JaegerURL = s.jaegerURL(main)
-	s.result = r
-	s.spans.advance(tl, views)
-	s.spans.end(tl, r, s.announced(), main)
-	s.logFinished(r, main)
-}
-
-// jaegerURL opens the trace with the path to the culprit unfolded.
-func (s *Shutdown) jaegerURL(main *phaseView) string {
-	if s.t.cfg.uiURL == "" {
-		return ""
-	}
-	id := s.spans.root
-	if main.culprit != nil {
-		id = s.spans.id(main.culprit.key)
-	}
-	return fmt.Sprintf("%s/trace/%s?uiFind=%s", s.t.cfg.uiURL, s.spans.traceID, id)
-}
-
-// guard keeps a fault of ours, or of a callback or a logger that the application
-// gave us, away from the application.
-func (s *Shutdown) guard(f func()) {
-	defer func() {
-		if v := recover(); v != nil {
-			defer func() { _ = recover() }() // the logger may be the fault
-			s.t.cfg.log.Error("gracetrace: a fault in the tracer", "panic", fmt.Sprint(v))
-		}
-	}()
-	f()
 }

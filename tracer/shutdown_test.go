@@ -68,6 +68,8 @@ func TestBeginTwice(t *testing.T) {
 			t.Error("Finish does not return the same report again")
 		}
 	}
+	s.Deliver(t.Context())
+	s.Deliver(t.Context())
 	if reports != 1 {
 		t.Errorf("%d reports were handed out, want 1", reports)
 	}

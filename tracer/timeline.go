@@ -157,6 +157,9 @@ func (b *builder) since(i watch.Instant) time.Duration {
 // context was cancelled, if it was.
 func (b *builder) add(tl *timeline, snap *watch.Snapshot, cancelled map[uint64]watch.Instant) {
 	tl.now = b.since(snap.At)
+	callers, peers := b.callers, b.peers // only what is in this snapshot is kept
+	b.callers = make(map[uint64]caller, len(snap.RPCs))
+	b.peers = make(map[uint64]string, len(snap.Conns))
 	tl.forgottenConns, tl.forgottenRPCs = snap.ForgottenConns, snap.ForgottenRPCs
 	for _, l := range snap.Listeners {
 		tl.listeners = append(tl.listeners, listenerLine{
@@ -168,13 +171,13 @@ func (b *builder) add(tl *timeline, snap *watch.Snapshot, cancelled map[uint64]w
 	byAddr := make(map[net.Addr]int, len(snap.Conns))
 	for i := range snap.Conns {
 		c := &snap.Conns[i]
-		tl.conns = append(tl.conns, b.conn(c))
+		tl.conns = append(tl.conns, b.conn(c, peers))
 		if isPointer(c.Addr) {
 			byAddr[c.Addr] = i
 		}
 	}
 	for i := range snap.RPCs {
-		r := b.rpc(&snap.RPCs[i])
+		r := b.rpc(&snap.RPCs[i], callers)
 		if i, ok := cancelled[r.id]; ok && b.since(i) < r.end {
 			r.cancelled = b.since(i)
 		}
@@ -195,9 +198,9 @@ func (b *builder) add(tl *timeline, snap *watch.Snapshot, cancelled map[uint64]w
 	})
 }
 
-func (b *builder) conn(c *watch.ConnState) connLine {
+func (b *builder) conn(c *watch.ConnState, known map[uint64]string) connLine {
 	return connLine{
-		id: c.ID, peer: b.peer(c), listener: c.Listener,
+		id: c.ID, peer: b.peer(c, known), listener: c.Listener,
 		accepted: b.since(c.Accepted), handshake: b.since(c.Handshake),
 		settled: b.since(c.Settled), timeout: time.Duration(c.Timeout), stage: c.Stage,
 		transport: c.Transport, bytesRead: c.BytesRead, writeSince: b.since(c.WriteSince),
@@ -209,16 +212,16 @@ func (b *builder) conn(c *watch.ConnState) connLine {
 	}
 }
 
-func (b *builder) peer(c *watch.ConnState) string {
-	p, ok := b.peers[c.ID]
+func (b *builder) peer(c *watch.ConnState, known map[uint64]string) string {
+	p, ok := known[c.ID]
 	if !ok {
 		p = clean(c.Addr.String())
-		b.peers[c.ID] = p
 	}
+	b.peers[c.ID] = p
 	return p
 }
 
-func (b *builder) rpc(s *watch.RPCState) rpcLine {
+func (b *builder) rpc(s *watch.RPCState, known map[uint64]caller) rpcLine {
 	r := rpcLine{
 		id: s.ID, method: s.Method, stream: s.Stream,
 		begin: b.since(s.Begin), end: b.since(s.End), cancelled: never, deadline: never,
@@ -228,7 +231,7 @@ func (b *builder) rpc(s *watch.RPCState) rpcLine {
 	if d, ok := s.Ctx.Deadline(); ok {
 		r.deadline = b.since(b.clock.At(d))
 	}
-	c, ok := b.callers[s.ID]
+	c, ok := known[s.ID]
 	if !ok {
 		w := watch.Caller{}
 		if b.resolve != nil {
@@ -238,8 +241,8 @@ func (b *builder) rpc(s *watch.RPCState) rpcLine {
 		if w.Addr != nil {
 			c.peer = clean(w.Addr.String())
 		}
-		b.callers[s.ID] = c
 	}
+	b.callers[s.ID] = c
 	r.caller = c
 	return r
 }

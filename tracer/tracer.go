@@ -60,7 +60,7 @@ func New(ctx context.Context, opts ...Option) (*Tracer, error) {
 
 func newTracer(c *core) *Tracer {
 	t := &Tracer{core: c, table: watch.NewServer()}
-	t.table.AllClosing = t.unannounced
+	t.table.AllClosing = t.suspect
 	return t
 }
 

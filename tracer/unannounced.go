@@ -7,47 +7,136 @@ import (
 	"time"
 )
 
-// emptyPoll is how often an unannounced shutdown looks whether anything is
-// left. Nobody says when grpc's call returns.
-const emptyPoll = 20 * time.Millisecond
+const (
+	// emptyPoll is how often an unannounced shutdown looks whether anything is
+	// left. Nobody says when grpc's call returns.
+	emptyPoll = 20 * time.Millisecond
+	// doubtLimit is how long a server whose listeners are closed, and which
+	// sends no GOAWAY although no handshake keeps it from that, may be one that
+	// is being stopped. Then it is one that serves on without listeners.
+	doubtLimit = 2 * time.Second
+)
 
-// unannounced begins the shutdown of a server whose last listener is being
-// closed although no stop was announced.
-func (t *Tracer) unannounced() {
+// unannounced is what a Shutdown has that began with a listener's Close.
+type unannounced struct {
+	quit     chan struct{} // closed when somebody takes it over
+	followed chan struct{} // its goroutine has ended; nil: it was announced
+
+	// Guarded by Shutdown.mu.
+	taken bool
+	sure  bool // a stop, not just a listener that was closed
+}
+
+// suspect begins the shutdown of a server whose last listener is being closed
+// although no stop was announced. Nothing is sent until it is sure to be one.
+func (t *Tracer) suspect() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.current != nil {
 		return
 	}
 	s := t.beginLocked(Call{Graceful: true, unannounced: true})
-	s.followed = make(chan struct{})
+	s.quit, s.followed = make(chan struct{}), make(chan struct{})
 	go s.follow()
 }
 
 // follow ends an unannounced shutdown when nothing is left of the server.
 func (s *Shutdown) follow() {
 	defer close(s.followed)
-	tick := time.NewTicker(emptyPoll)
-	defer tick.Stop()
+	poll := time.NewTicker(emptyPoll)
+	defer poll.Stop()
+	doubted := time.NewTimer(doubtLimit)
+	defer doubted.Stop()
+	doubt := doubted.C
 	for !s.t.table.Empty() {
 		select {
-		case <-tick.C:
 		case <-s.quit:
 			return
+		case <-doubt:
+			if !s.t.table.Shaking() {
+				s.t.release(s)
+				return
+			}
+			doubted.Reset(doubtLimit)
+		case <-poll.C:
+			if doubt != nil && s.t.table.Draining() {
+				if !s.confirm() {
+					return
+				}
+				doubt = nil
+			}
 		}
 	}
-	select {
-	case <-s.quit:
+	if doubt != nil && !s.confirm() {
 		return
-	default:
 	}
-	s.returnedAtLast()
-	s.Finish(context.Background())
+	if s.take(s.announced()) == takenOver {
+		s.returnedAtLast()
+		s.Finish(context.Background())
+		s.Deliver(context.Background())
+	}
+}
+
+// confirm starts to send: it is a stop. It reports whether nobody has taken the
+// shutdown over.
+func (s *Shutdown) confirm() bool {
+	s.t.mu.Lock() // BeginShutdown must not find it half launched
+	defer s.t.mu.Unlock()
+	s.mu.Lock()
+	if s.taken {
+		s.mu.Unlock()
+		return false
+	}
+	s.sure = true
+	s.mu.Unlock()
+	s.launch()
+	return true
+}
+
+// takeover is what became of an unannounced shutdown when somebody wanted it.
+type takeover int
+
+const (
+	takenBefore takeover = iota // by somebody else
+	takenOver                   // by the caller, who must finish it
+	dropped                     // it was not sure to be one
+)
+
+// take hands an unannounced shutdown to the caller.
+func (s *Shutdown) take(c Call) takeover {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.taken {
+		return takenBefore
+	}
+	s.taken = true
+	close(s.quit)
+	if !s.sure {
+		return dropped
+	}
+	s.call = c
+	return takenOver
+}
+
+// giveUp ends an unannounced shutdown that still lasts.
+func (s *Shutdown) giveUp() {
+	if s.followed == nil {
+		return
+	}
+	switch s.take(s.announced()) {
+	case takenOver:
+		s.Finish(context.Background())
+		s.Deliver(context.Background())
+	case dropped:
+		s.t.release(s)
+	case takenBefore:
+	}
+	<-s.followed
 }
 
 // returnedAtLast puts the return to when the last holder let go.
 func (s *Shutdown) returnedAtLast() {
-	tl, _ := s.view()
+	tl := s.timeline()
 	last := time.Duration(0)
 	for _, l := range tl.listeners {
 		last = max(last, l.closeEnd, l.acceptReturned)
@@ -86,33 +175,4 @@ func (tl *timeline) infer() {
 		seen = true
 	}
 	tl.graceful = !seen
-}
-
-// adopt hands an unannounced shutdown to a stop call that was announced after
-// all. It reports whether there was one to hand over.
-func (s *Shutdown) adopt(c Call) bool {
-	if s.followed == nil {
-		return false
-	}
-	handed := false
-	s.quitOnce.Do(func() {
-		close(s.quit)
-		handed = true
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		s.call = c
-	})
-	return handed
-}
-
-// giveUp ends an unannounced shutdown that still lasts.
-func (s *Shutdown) giveUp() {
-	if s.followed == nil {
-		return
-	}
-	if s.adopt(s.announced()) {
-		<-s.followed
-		s.Finish(context.Background())
-	}
-	<-s.followed
 }

@@ -261,10 +261,12 @@ func (c *Conn) removeLocked() {
 }
 
 // CloseConns closes every connection that is not gone, below grpc: its reader
-// then fails, which cancels the connection's streams as grpc's Stop would.
+// then fails, which cancels the connection's streams as grpc's Stop would. It
+// does not wait: a Close may hang (tls.Conn.Close writes to a frozen peer for up
+// to 5 s), and one must not keep the others.
 func (s *Server) CloseConns() {
 	for _, c := range s.present() {
-		_ = c.raw.Close() // closed already: nothing to do
+		go c.raw.Close() //nolint:errcheck // closed already: nothing to do
 	}
 }
 

@@ -82,6 +82,7 @@ func (c *Conn) GoAwaySent(headsUp bool, last uint32) {
 		return
 	}
 	c.goAway = now
+	c.srv.draining.Store(true)
 	if c.transport && !c.removed {
 		c.srv.mu.Lock()
 		defer c.srv.mu.Unlock()
