@@ -169,8 +169,28 @@ func TestWhoIsBlamed(t *testing.T) {
 		}, {
 			"nobody: a forced stop is held by what was blamed before", PhaseForcedStop,
 			returnedAt(9*sec, oneListener,
-				conn(told(0), goneAt(8*sec+ms)), unary(0, 8*sec+ms), forcedAt(8*sec)),
+				conn(told(0), goneAt(8*sec+ms-us)), unary(0, 8*sec+ms), forcedAt(8*sec)),
 			"nobody",
+		}, {
+			"a connection that Stop took long to end", PhaseForcedStop,
+			returnedAt(9*sec, oneListener,
+				conn(told(0), goneAt(8*sec+ms-us)), conn(told(0), goneAt(8*sec+ms)), forcedAt(8*sec)),
+			"connection from 10.0.0.2:40002: : Stop took 1.0ms to end it",
+		}, {
+			"the handshake that Stop waited for, not the connections that it ended after it",
+			PhaseForcedStop,
+			returnedAt(9*sec, oneListener,
+				conn(goneAt(8100*ms+ms-us)), raw(settledAt(8100*ms), closedAt(8100*ms)), forcedAt(8*sec)),
+			"handshake from 10.0.0.2:40002: tcp: 0 bytes read",
+		}, {
+			"an accept loop that Stop waited for", PhaseForcedStop,
+			returnedAt(9*sec, listener(0, 0, 8100*ms), conn(goneAt(8100*ms)), forcedAt(8*sec)),
+			"listener 10.0.0.100:50051: : Accept of *net.TCPListener returned 8.1s after Close",
+		}, {
+			"a connection that outlasts the handshake", PhaseForcedStop,
+			returnedAt(9*sec, oneListener,
+				conn(goneAt(8200*ms)), raw(settledAt(8100*ms), closedAt(8100*ms)), forcedAt(8*sec)),
+			"connection from 10.0.0.1:40001: : Stop took 200ms to end it",
 		}, {
 			"what survives a forced stop", PhaseForcedStop,
 			unfinishedAt(9*sec, oneListener, conn(told(0)), unary(0, never), forcedAt(8*sec), givenUp),

@@ -68,16 +68,30 @@ func (tl *timeline) connections(p phaseLine) (hs []holder) {
 	return hs
 }
 
-// survivors returns what a forced stop has not ended. What it has was held by
-// others, before.
+// survivors returns what a forced stop has not ended, or not at once. What it
+// has ended at once was held by others, before. Stop waits for accept loops and
+// handshakes before it closes connections: until then those were not at fault.
 func (tl *timeline) survivors(p phaseLine) (hs []holder) {
+	accepted := p.start
 	for _, h := range slices.Concat(tl.acceptingListeners(p), tl.handshakes(p), tl.connections(p)) {
 		if !h.Open {
-			continue
+			from := p.start
+			if h.Kind == HolderConnection {
+				from = accepted
+			}
+			if h.end-from < worthShowing {
+				continue
+			}
 		}
 		h.key.part = "forced"
-		if h.Kind == HolderConnection {
+		switch h.Kind {
+		case HolderListener, HolderHandshake:
+			accepted = max(accepted, h.end)
+		case HolderConnection:
 			h.children, h.blame, h.State, h.Detail = nil, -1, "", "Stop has not ended it"
+			if !h.Open {
+				h.Detail = "Stop took " + h.Held.String() + " to end it"
+			}
 		}
 		hs = append(hs, h)
 	}

@@ -22,7 +22,7 @@ func TestWriteText(t *testing.T) {
 		conn(told(3*sec+300*us), goneAt(24*sec)), stream(-3*time.Hour, 24*sec, inRecv(24*sec)),
 		func(tl *timeline) { tl.conns[2].agent = "grpc-java/1.70" },
 		unary(-sec, 25*sec),
-		forcedAt(24*sec-2*ms))
+		forcedAt(24*sec-900*us))
 	want, err := os.ReadFile("testdata/timeline.txt")
 	if err != nil {
 		t.Fatal(err)

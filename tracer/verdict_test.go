@@ -53,6 +53,11 @@ func TestVerdict(t *testing.T) {
 			"handshake wait took 2m00s of 2m00s: " +
 				"handshake from 10.0.0.1:40001 never finished, open 3m00s, 0 bytes read",
 		}, {
+			"a silent peer, and a forced stop that waits for it longer than the grace period",
+			returnedAt(180*ms, oneListener, raw(settledAt(180*ms), closedAt(180*ms)), forcedAt(80*ms)),
+			"forced stop took 100ms of 180ms: " +
+				"handshake from 10.0.0.1:40001 never finished, open 1m00s, 0 bytes read",
+		}, {
 			"a silent peer, and one client that is not told",
 			returnedAt(2*time.Minute, oneListener, silent, conn(told(2*time.Minute), goneAt(2*time.Minute))),
 			"handshake wait took 2m00s of 2m00s: " +
