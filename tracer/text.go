@@ -40,7 +40,8 @@ type textTimeline struct {
 
 func (t *textTimeline) phase(p *PhaseReport, last bool) {
 	var notes []string
-	if p.Open {
+	some := p.Name == PhaseHandlerWait && p.LeftAtEnd.Handlers < p.LeftAtStart.Handlers
+	if p.Open && !some {
 		notes = append(notes, "still lasts")
 	}
 	switch n := p.LeftAtStart; p.Name {
@@ -50,6 +51,9 @@ func (t *textTimeline) phase(p *PhaseReport, last bool) {
 		notes = counted(notes, n.Connections, "connection")
 	case PhaseHandlerWait:
 		notes = counted(notes, n.Handlers, "handler")
+		if left := p.LeftAtEnd.Handlers; p.Open && some {
+			notes = append(notes, fmt.Sprintf("%d still %s", left, verb(left, "runs", "run")))
+		}
 	}
 	tee, below := "├ ", "│ "
 	if last {
@@ -118,6 +122,13 @@ func plural(n int, what string) string {
 		return what
 	}
 	return what + "s"
+}
+
+func verb(n int, one, several string) string {
+	if n == 1 {
+		return one
+	}
+	return several
 }
 
 func cutTotal(cut map[string]int) (n int) {

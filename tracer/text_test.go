@@ -32,6 +32,28 @@ func TestWriteText(t *testing.T) {
 	}
 }
 
+// TestHandlersNote says of handlers that were left behind how many there were
+// and how many there are.
+func TestHandlersNote(t *testing.T) {
+	for want, ends := range map[string][]time.Duration{
+		"still lasts, 2 handlers":  {never, never},
+		"3 handlers, 1 still runs": {6 * sec, 7 * sec, never},
+		"3 handlers, 2 still run":  {6 * sec, never, never},
+		"still lasts, 1 handler":   {never},
+		"2 handlers, 0 still run":  {6 * sec, 7 * sec},
+		"still lasts":              nil,
+	} {
+		changes := []change{oneListener, conn(told(0), goneAt(5*sec)), forcedAt(5 * sec), givenUp}
+		for _, end := range ends {
+			changes = append(changes, unary(0, end))
+		}
+		tl := unfinishedAt(9*sec, changes...)
+		if got := text(t, tl.report(tl.views(), call)); !strings.Contains(got, "  "+want+"\n") {
+			t.Errorf("want %q in\n%s", want, got)
+		}
+	}
+}
+
 func text(t *testing.T, r *Report) string {
 	t.Helper()
 	var b bytes.Buffer
