@@ -175,10 +175,14 @@ func (tl *timeline) untold(main *phaseView) string {
 // ending says what a stop that was not graceful did. main is nil if nothing
 // held the shutdown.
 func (tl *timeline) ending(views []phaseView, main *phaseView) string {
-	n := cutTotal(tl.cutRPCs())
-	cut := fmt.Sprintf("%d %s", n, plural(n, "RPC"))
+	methods := tl.cutRPCs()
+	n := cutTotal(methods)
 	forced := forcedStop(views)
 	ended := forced && main != nil && main.end == tl.forced // it ended the main phase
+	cut := fmt.Sprintf("%d %s", n, plural(n, "RPC"))
+	if n > 1 || !main.blamesRPC(methods, ended) {
+		cut += " (" + cutMethods(methods) + ")"
+	}
 	var s string
 	switch {
 	case ended && main.culprit != nil && main.culprit.Open:
@@ -196,6 +200,13 @@ func (tl *timeline) ending(views []phaseView, main *phaseView) string {
 		s += "; left behind: " + c.who()
 	}
 	return s
+}
+
+// blamesRPC reports whether the culprit, which the verdict has named, is of one
+// of the methods that were cut. ended says that the cut ended the phase.
+func (v *phaseView) blamesRPC(cut map[string]int, ended bool) bool {
+	return v != nil && v.culprit != nil && cut[v.culprit.Method] > 0 &&
+		(ended || v.culprit.Kind == HolderHandler)
 }
 
 // longest is the phase that the verdict is about.

@@ -27,7 +27,7 @@ func TestEnding(t *testing.T) {
 			"Stop",
 			returnedAt(ms, onlyStop, oneListener, conn(goneAt(ms)), unary(-sec, ms), unary(-sec, ms)),
 			OutcomeForced,
-			"forced in 1.0ms, nothing held it; Stop cut 2 RPCs",
+			"forced in 1.0ms, nothing held it; Stop cut 2 RPCs (greeter.v1.Greeter/SayHello)",
 		}, {
 			"Stop that cuts nothing",
 			returnedAt(ms, onlyStop, oneListener),
@@ -57,7 +57,8 @@ func TestEnding(t *testing.T) {
 				conn(told(6*sec), goneAt(8*sec)), unary(0, 8*sec), forcedAt(8*sec)),
 			OutcomeForced,
 			"handshake wait took 6.0s of 8.0s: " + handshake + "never finished, open 1m06s, 0 bytes read; " +
-				"until then 1 other connection got no GOAWAY; the forced stop cut 1 RPC",
+				"until then 1 other connection got no GOAWAY; " +
+				"the forced stop cut 1 RPC (greeter.v1.Greeter/SayHello)",
 		}, {
 			"forced in handler wait: there was nothing to force",
 			returnedAt(8*sec, oneListener, conn(told(0), goneAt(0)), unary(-sec, 8*sec), forcedAt(7*sec)),

@@ -3,8 +3,11 @@
 package tracer
 
 import (
+	"cmp"
 	"fmt"
 	"io"
+	"maps"
+	"slices"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -22,7 +25,7 @@ func (r *Report) WriteText(w io.Writer) error {
 	t := &textTimeline{total: time.Duration(r.Duration)}
 	note := string(r.Outcome)
 	if n := cutTotal(r.RPCsCut); n > 0 {
-		note = fmt.Sprintf("%s, cut %d %s", note, n, plural(n, "RPC"))
+		note = fmt.Sprintf("%s, cut %d %s: %s", note, n, plural(n, "RPC"), cutMethods(r.RPCsCut))
 	}
 	t.line("", "grpc.server.shutdown", 0, time.Duration(r.Duration), note)
 	for i := range r.Phases {
@@ -136,4 +139,19 @@ func cutTotal(cut map[string]int) (n int) {
 		n += c
 	}
 	return n
+}
+
+// maxCutMethods bounds the methods that a line names.
+const maxCutMethods = 3
+
+// cutMethods names the methods of which most RPCs were cut.
+func cutMethods(cut map[string]int) string {
+	names := slices.SortedFunc(maps.Keys(cut), func(a, b string) int {
+		return cmp.Or(cmp.Compare(cut[b], cut[a]), cmp.Compare(a, b))
+	})
+	s := strings.Join(names[:min(len(names), maxCutMethods)], ", ")
+	if more := len(names) - maxCutMethods; more > 0 {
+		s += fmt.Sprintf(" and %d more", more)
+	}
+	return s
 }

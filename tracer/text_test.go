@@ -54,6 +54,21 @@ func TestHandlersNote(t *testing.T) {
 	}
 }
 
+// TestCutMethods: the first three, by how many RPCs of them were cut.
+func TestCutMethods(t *testing.T) {
+	for want, cut := range map[string]map[string]int{
+		"a":                  {"a": 1},
+		"b, a":               {"a": 1, "b": 2},
+		"a, b, c":            {"c": 1, "a": 1, "b": 1},
+		"d, a, b and 1 more": {"c": 1, "a": 1, "b": 1, "d": 9},
+		"e, d, a and 2 more": {"c": 1, "a": 1, "b": 1, "d": 8, "e": 9},
+	} {
+		if got := cutMethods(cut); got != want {
+			t.Errorf("of %v %q is named, want %q", cut, got, want)
+		}
+	}
+}
+
 func text(t *testing.T, r *Report) string {
 	t.Helper()
 	var b bytes.Buffer
