@@ -55,7 +55,7 @@ func (st *stop) call(f func()) {
 // finish ends the trace. Only the first call's ctx counts. The application gets
 // the report when the stop is over for everybody else: it may stop the server
 // again.
-func (st *stop) finish(ctx context.Context) *tracer.Report {
+func (st *stop) finish(ctx context.Context) {
 	first := false
 	st.once.Do(func() {
 		first = true
@@ -65,7 +65,6 @@ func (st *stop) finish(ctx context.Context) *tracer.Report {
 	if first {
 		st.trace.Deliver(ctx)
 	}
-	return st.report
 }
 
 // abandoned reports whether the stop is over although grpc's call has not

@@ -11,6 +11,7 @@ import (
 // an endpoint ignores those it does not know (RFC 9113, section 4.1).
 type FrameType uint8
 
+// The frame types of RFC 9113.
 const (
 	FrameData         FrameType = 0x0 // RFC 9113, section 6.1
 	FrameHeaders      FrameType = 0x1 // RFC 9113, section 6.2

@@ -36,7 +36,7 @@ func mute() servertest.Policy {
 	return policy
 }
 
-// "The GOAWAY frame applies to the connection, not a specific stream."
+// "The GOAWAY frame applies to the connection, not a specific stream.".
 func TestGoAwayIsOnTheConnection(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := serve(t, untilDone)
@@ -52,7 +52,7 @@ func TestGoAwayIsOnTheConnection(t *testing.T) {
 
 // "A server that is attempting to gracefully shut down a connection SHOULD send
 // an initial GOAWAY frame with the last stream identifier set to 2^31-1 and a
-// NO_ERROR code."
+// NO_ERROR code.".
 func TestFirstGoAway(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := serve(t, untilDone)
@@ -130,7 +130,7 @@ func TestStreamBetweenGoAwaysIsServed(t *testing.T) {
 // "The last stream identifier in the GOAWAY frame contains the highest-numbered
 // stream identifier for which the sender of the GOAWAY frame might have taken
 // some action on or might yet take action on." "The last stream identifier can
-// be set to 0 if no streams were processed."
+// be set to 0 if no streams were processed.".
 func TestFinalGoAwayHasTheLastStream(t *testing.T) {
 	for streams, want := range map[int]uint32{0: 0, 1: 1, 3: 5} {
 		synctest.Test(t, func(t *testing.T) {

@@ -13,8 +13,8 @@ import (
 
 // conversation is what a server reads and writes in a short life: one RPC, a
 // drain, and frames of every other type.
-func conversation(t testing.TB) (read, written []byte) {
-	t.Helper()
+func conversation(tb testing.TB) (read, written []byte) {
+	tb.Helper()
 	var r, w bytes.Buffer
 	r.WriteString(http2.ClientPreface)
 	client, server := http2.NewFramer(&r, nil), http2.NewFramer(&w, nil)
@@ -43,7 +43,7 @@ func conversation(t testing.TB) (read, written []byte) {
 		client.WriteRawFrame(0xfa, 0xff, 1<<31|7, nil),
 	} {
 		if err != nil {
-			t.Fatal(err)
+			tb.Fatal(err)
 		}
 	}
 	return r.Bytes(), w.Bytes()

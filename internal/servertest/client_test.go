@@ -84,8 +84,9 @@ func TestClientReads(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newTarget(t, &greeter{
 			onWatch: func(stream grpc.ServerStreamingServer[greeterv1.WatchResponse]) error {
+				res := &greeterv1.WatchResponse{Payload: make([]byte, 1<<10)}
 				for range messages {
-					if err := stream.Send(&greeterv1.WatchResponse{Payload: make([]byte, 1<<10)}); err != nil {
+					if err := stream.Send(res); err != nil {
 						return err
 					}
 				}
