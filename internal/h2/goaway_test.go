@@ -149,7 +149,7 @@ func TestFinalGoAwayHasTheLastStream(t *testing.T) {
 
 // "Once the GOAWAY is sent, the sender will ignore frames sent on streams
 // initiated by the receiver if the stream has an identifier higher than the
-// included last stream identifier."
+// included last stream identifier.".
 func TestStreamAfterFinalGoAwayIsIgnored(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		handle, release := released()
@@ -174,7 +174,7 @@ func TestStreamAfterFinalGoAwayIsIgnored(t *testing.T) {
 // identifier might still complete successfully. The sender of a GOAWAY frame
 // might gracefully shut down a connection by sending a GOAWAY frame,
 // maintaining the connection in an "open" state until all in-progress streams
-// complete."
+// complete.".
 func TestStreamInFlightCompletes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		handle, release := released()
