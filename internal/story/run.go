@@ -31,6 +31,13 @@ var tlsBytes = regexp.MustCompile(`( |bytes_read=)[0-9]{3,}( bytes read|\n)`)
 // Run runs every story below a folder, each in a bubble of its own.
 func Run(t *testing.T, folder string) {
 	datadriven.Walk(t, folder, func(t *testing.T, path string) {
+		// Up to 1.84 GracefulStop keeps the server's lock while handlers run, and a
+		// Stop that waits for that mutex stops the bubble's clock.
+		minor := 0
+		_, err := fmt.Sscanf(grpc.Version, "1.%d.", &minor)
+		if err == nil && minor < 85 && strings.HasSuffix(path, "u23_force_orphan.txt") {
+			t.Skipf("grpc %s: needs 1.85 to run in a bubble", grpc.Version)
+		}
 		synctest.Test(t, func(t *testing.T) {
 			s := newStory(t)
 			defer s.close()
