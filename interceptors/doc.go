@@ -35,5 +35,7 @@
 //     find it by NetConn.
 //   - A handler gets a stream of ours around the one that outer interceptors
 //     made: what a type assertion found there is not found any more.
-//   - [Listener]'s result must be the value that is given to Serve.
+//   - [Listener]'s result must be the value that is given to Serve. Do not wrap
+//     the root of a multiplexer such as cmux, which grpc never closes: wrap the
+//     listener that it gives to grpc.
 package interceptors
