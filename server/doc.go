@@ -17,8 +17,8 @@
 //
 //   - GracefulStop and Stop do what grpc's do, and then flush the trace, for
 //     at most 2 s.
-//   - Shutdown returns by its deadline, whatever handlers, connections, a
-//     logger, an exporter or the report's receiver do.
+//   - Shutdown returns by its deadline, at most 50 ms late, whatever handlers,
+//     connections, a logger, an exporter or the report's receiver do.
 //   - Second and concurrent stops join the first.
 //   - Nothing here calls os.Exit. A second signal to Run has its default
 //     effect: it kills.
