@@ -87,7 +87,7 @@ func (h *holder) sentence() string {
 	switch {
 	case h.Kind == HolderHandshake:
 		return fmt.Sprintf("%s %s %s, %s", who, h.ended, h.Age, h.Detail)
-	case h.Kind == HolderListener, h.State == StatePingUnacked, h.State == StateLinger:
+	case h.Kind == HolderListener, h.State == statePingUnacked, h.State == stateLinger:
 		return fmt.Sprintf("%s, %s", who, h.Detail)
 	case h.Detail == "":
 		return fmt.Sprintf("%s, open %s", who, h.Age)
@@ -103,6 +103,7 @@ const (
 	OutcomeGraceful Outcome = "graceful" // every RPC ended by itself
 	OutcomeForced   Outcome = "forced"   // Stop closed what was left
 	OutcomeRunning  Outcome = "running"  // it has not ended yet
+	OutcomeKilled   Outcome = "killed"   // read from spans: its end never came
 )
 
 // outcome of a timeline with these views. A Stop on top of GracefulStop that

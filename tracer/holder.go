@@ -23,26 +23,43 @@ const (
 	HolderConnection HolderKind = "connection" // open
 	HolderRPC        HolderKind = "rpc"        // open, its handler runs
 	HolderHandler    HolderKind = "handler"    // runs, its connection is gone
+	HolderUserHook   HolderKind = "user hook"  // user code that grpc runs and waits for
+	HolderStopCall   HolderKind = "stop call"  // another one, or one from inside a handler
 )
 
-// State says what a holder waits for.
+// State says what a holder waits for, in the words of docs/verdict.md.
 type State string
 
-// The states of a handshake, a connection and an RPC.
+// The states of a handshake, a connection, an RPC, a user hook and a stop call.
 const (
-	StateTCP     State = "tcp"     // nothing, or no HTTP/2, has arrived
-	StateTLS     State = "tls"     // inside the credentials' handshake
-	StatePreface State = "preface" // waits for the HTTP/2 connection preface
+	stateTCP     State = "tcp"     // nothing, or no HTTP/2, has arrived
+	stateTLS     State = "tls"     // inside the credentials' handshake
+	statePreface State = "preface" // waits for the HTTP/2 connection preface
 
-	StatePingUnacked  State = "ping unacknowledged" // 5 s until grpc goes on without
-	StateGoAwayUnsent State = "goaway unsent"       // the first GOAWAY has not left
-	StateWriteBlocked State = "write blocked"       // a Write in flight for 1 s
-	StateLinger       State = "linger"              // up to 1 s for the peer to close
-	StateStreams      State = "streams open"        // no handler of ours has them
+	statePingUnacked  State = "ping unacknowledged" // 5 s until grpc goes on without
+	stateGoAwayUnsent State = "goaway unsent"       // the first GOAWAY has not left
+	stateWriteBlocked State = "write blocked"       // a Write in flight for 1 s
+	stateLinger       State = "linger"              // up to 1 s for the peer to close
+	stateStreams      State = "streams open"        // no handler of ours has them
 
-	StateInRecv    State = "in Recv"
-	StateInSend    State = "in Send"
-	StateInHandler State = "in handler"
+	stateInRecv    State = "in Recv"
+	stateInSend    State = "in Send"
+	stateInHandler State = "in handler"
+
+	stateCallback      State = "callback"           // user code in handleRawConn
+	stateBytesUnsent   State = "bytes unsent"       // handler returned, stream id still open
+	stateReaderBlocked State = "reader blocked"     // no Read in flight for 1 s
+	stateDraining      State = "already draining"   // GOAWAY sent before the call: max_age, max_idle
+	stateIncomplete    State = "message incomplete" // the client has not sent all of its message
+
+	stateTapHandle        State = "tap handle"
+	stateStatsHandler     State = "stats handler"
+	stateCredentials      State = "credentials"
+	stateOuterInterceptor State = "outer interceptor"
+
+	stateJoined     State = "joined"               // waits for the first call
+	stateBlocked    State = "blocked by the first" // on its lock: grpc-go up to 1.84
+	stateFromInside State = "called from inside a handler"
 )
 
 // Holder is one thing that kept a server from stopping, during one phase.
@@ -62,6 +79,17 @@ type Holder struct {
 	Open bool `json:"open,omitempty"`
 	// Detail is the rest in words.
 	Detail string `json:"detail,omitempty"`
+	// Client is who is behind a proxy, as the RPC's metadata claims.
+	Client string `json:"client,omitempty"`
+	// Local says that the peer is a proxy on this machine or this process
+	// itself: not the client.
+	Local string `json:"local,omitempty"`
+	// Infrastructure says that the RPC is of health, reflection or channelz.
+	Infrastructure bool `json:"infrastructure,omitempty"`
+	// Function is the first frame of its stack that is the application's, and
+	// Source that frame's file and line.
+	Function string `json:"function,omitempty"`
+	Source   string `json:"source,omitempty"`
 }
 
 // holder is a Holder in a timeline, with what it consists of.
@@ -193,11 +221,11 @@ func handshakeState(c *connLine) (State, string) {
 	read := fmt.Sprintf("%d bytes read", c.bytesRead)
 	switch {
 	case c.stage == watch.StageTLS:
-		return StateTLS, "inside the credentials' handshake, " + read
+		return stateTLS, "inside the credentials' handshake, " + read
 	case c.stage == watch.StagePreface && c.transport:
-		return StatePreface, read
+		return statePreface, read
 	case c.stage == watch.StagePreface:
-		return StatePreface, "credentials' handshake done, no HTTP/2 preface, " + read
+		return statePreface, "credentials' handshake done, no HTTP/2 preface, " + read
 	}
-	return StateTCP, read
+	return stateTCP, read
 }

@@ -108,9 +108,9 @@ func connHolder(c *connLine, part string) holder {
 
 func goAwayState(c *connLine, at time.Duration) (State, string) {
 	if since, ok := c.blocked(at); ok {
-		return StateWriteBlocked, "a Write has been blocked for " + Duration(at-since).String()
+		return stateWriteBlocked, "a Write has been blocked for " + Duration(at-since).String()
 	}
-	return StateGoAwayUnsent, "the first GOAWAY has not left"
+	return stateGoAwayUnsent, "the first GOAWAY has not left"
 }
 
 // connParts puts below a connection what it consisted of, and names the part
@@ -191,7 +191,7 @@ func (tl *timeline) connState(h *holder, c *connLine, lastRPC time.Duration) {
 	handlers := false
 	for i := range h.children {
 		part := &h.children[i]
-		if part.State == StatePingUnacked || part.State == StateLinger {
+		if part.State == statePingUnacked || part.State == stateLinger {
 			parts = append(parts, fmt.Sprintf("%s for %s", part.Detail, part.Held))
 		}
 		handlers = handlers || part.Kind == HolderRPC
@@ -206,18 +206,18 @@ func (tl *timeline) connState(h *holder, c *connLine, lastRPC time.Duration) {
 	case tl.graceful && c.goAway > h.end:
 		h.State, h.Detail = goAwayState(c, h.end)
 	case tl.graceful && c.goAway-h.start > half:
-		h.State = StateGoAwayUnsent
+		h.State = stateGoAwayUnsent
 		h.Detail = "its first GOAWAY left only after " + Duration(c.goAway-h.start).String()
 	case c.streams > 0 && handlers:
-		h.State = StateStreams
+		h.State = stateStreams
 		h.Detail = fmt.Sprintf("%d %s still open although the handlers have returned",
 			c.streams, plural(c.streams, "stream"))
 	case c.streams > 0:
-		h.State = StateStreams
+		h.State = stateStreams
 		h.Detail = fmt.Sprintf("%d %s open that no handler is seen to have",
 			c.streams, plural(c.streams, "stream"))
 	case handlers && c.streamsDone != never && c.streamsDone-lastRPC > half:
-		h.State = StateStreams
+		h.State = stateStreams
 		h.Detail = fmt.Sprintf("its last stream was closed %s after the handlers had returned",
 			Duration(c.streamsDone-lastRPC))
 	}
@@ -247,7 +247,7 @@ func (tl *timeline) ack(c *connLine, p phaseLine) (holder, bool) {
 		return h, false
 	}
 	if c.pingAck > h.end {
-		h.State, h.Detail = StatePingUnacked, "PING not acknowledged"
+		h.State, h.Detail = statePingUnacked, "PING not acknowledged"
 	}
 	h.Age = Duration(h.end - c.goAway)
 	h.attrs = []attr{{keyPingAcked, c.pingAck != never}}
@@ -259,7 +259,7 @@ func (tl *timeline) linger(c *connLine, p phaseLine, lastRPC time.Duration) (hol
 	h := holder{
 		name: "linger", key: holderKey{HolderConnection, c.id, "linger"}, blame: -1, part: true,
 	}
-	h.Kind, h.Peer, h.State = HolderConnection, c.peer, StateLinger
+	h.Kind, h.Peer, h.State = HolderConnection, c.peer, stateLinger
 	h.Detail = "the peer did not close"
 	if c.finalGoAw == never || c.streams > 0 { // its streams held it until the end
 		return h, false

@@ -75,13 +75,13 @@ func rpcState(r *rpcLine, held Duration) State {
 	half := time.Duration(held) / 2
 	switch {
 	case !r.stream:
-		return StateInHandler
+		return stateInHandler
 	case r.send.held > 0 && r.send.held >= half:
-		return StateInSend
+		return stateInSend
 	case r.recv.held > 0 && r.recv.held >= half:
-		return StateInRecv
+		return stateInRecv
 	}
-	return StateInHandler
+	return stateInHandler
 }
 
 func deadline(r *rpcLine, at time.Duration) []string {
@@ -97,9 +97,9 @@ func deadline(r *rpcLine, at time.Duration) []string {
 func rpcDetail(r *rpcLine, s State) []string {
 	var words []string
 	switch s {
-	case StateInRecv:
+	case stateInRecv:
 		words = append(words, "handler blocked in Recv")
-	case StateInSend:
+	case stateInSend:
 		words = append(words, "handler blocked in Send")
 	default:
 		words = append(words, "handler running")

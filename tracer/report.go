@@ -27,8 +27,58 @@ type Report struct {
 	Verdict   string    `json:"verdict"`
 	// RPCsCut counts by method the RPCs that a forced stop cut.
 	RPCsCut map[string]int `json:"rpcs_cut,omitempty"`
-	Phases  []PhaseReport  `json:"phases"`
-	Spans   SpanCount      `json:"spans"`
+	GRPC    string         `json:"grpc_version,omitempty"` // of grpc-go
+	Clients Clients        `json:"clients"`
+	// Notes are what else is known: why evidence is missing, known bugs of this
+	// grpc-go, remedies.
+	Notes       []Note        `json:"notes,omitempty"`
+	Phases      []PhaseReport `json:"phases"`
+	Checkpoints []Checkpoint  `json:"checkpoints,omitempty"`
+	Stacks      []Stack       `json:"stacks,omitempty"`
+	Spans       SpanCount     `json:"spans"`
+}
+
+// Clients is what clients met whom nobody had told of the shutdown.
+type Clients struct {
+	// LastAccept is how long before the listeners were closed the last
+	// connection was accepted, or negative: after; nil: none ever was.
+	LastAccept *Duration `json:"last_accept_us,omitempty"`
+	// Refused counts the connections that the kernel has reset since the
+	// listeners were closed, in the whole network namespace. Linux only.
+	Refused int `json:"refused,omitempty"`
+	// LateConnections were accepted after the call, Unserved of them closed
+	// without a handshake. LateStreams were opened after the call.
+	LateConnections int `json:"late_connections,omitempty"`
+	Unserved        int `json:"unserved,omitempty"`
+	LateStreams     int `json:"late_streams,omitempty"`
+	// Window is the longest time between a connection's two GOAWAYs, in which
+	// it may open streams.
+	Window Duration `json:"goaway_window_us,omitempty"`
+}
+
+// Note is a sentence about a shutdown.
+type Note struct {
+	Kind string `json:"kind"` // remedy, known bug, clients, missing evidence
+	Text string `json:"text"`
+	Ref  string `json:"ref,omitempty"` // an issue's address
+}
+
+// Checkpoint is what held a shutdown while it lasted.
+type Checkpoint struct {
+	Offset  Duration `json:"offset_us"` // since the call
+	Phase   Phase    `json:"phase"`
+	Left    Left     `json:"left"`
+	Verdict string   `json:"verdict"` // so far
+}
+
+// Stack is where handlers were while they held the shutdown.
+type Stack struct {
+	Offset   Duration `json:"offset_us"`          // since the call
+	Method   string   `json:"method,omitempty"`   // pkg.Service/Method; empty: a user hook
+	Function string   `json:"function,omitempty"` // first frame of the application's
+	Source   string   `json:"source,omitempty"`   // of that frame: greeter.go:88
+	Handlers int      `json:"handlers"`           // that were in the same place
+	Text     string   `json:"text"`               // at most 4 KiB
 }
 
 // PhaseReport is one phase of a Report.
@@ -55,7 +105,17 @@ type Bar struct {
 	Offset   Duration `json:"offset_us"` // since the call
 	Duration Duration `json:"duration_us"`
 	Note     string   `json:"note,omitempty"`
-	Bars     []Bar    `json:"bars,omitempty"`
+
+	Kind    HolderKind `json:"kind,omitempty"`
+	State   State      `json:"state,omitempty"`
+	Culprit bool       `json:"culprit,omitempty"` // or what it is a part of
+	Open    bool       `json:"open,omitempty"`    // it still holds
+	// More counts the holders that this bar stands for, which have none of
+	// their own; it is at the place of the first of them.
+	More int `json:"more,omitempty"`
+	// Stack is the place in Report.Stacks, from 1, of where it was; 0: none.
+	Stack int   `json:"stack,omitempty"`
+	Bars  []Bar `json:"bars,omitempty"`
 }
 
 // SpanCount is what became of a shutdown's spans.

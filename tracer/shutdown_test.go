@@ -191,7 +191,7 @@ func TestBlockedWriteIsRemembered(t *testing.T) {
 			time.Duration(got.Duration) != before.end-before.start {
 			t.Errorf("%s took %s, it was %+v", got.Name, got.Duration, before)
 		}
-		if got := report.Phases[4].Culprit; got == nil || got.State != StateWriteBlocked {
+		if got := report.Phases[4].Culprit; got == nil || got.State != stateWriteBlocked {
 			t.Errorf("conn wait's culprit is %+v, want a blocked Write", got)
 		}
 	})

@@ -27,13 +27,77 @@ type timeline struct {
 	unannounced bool
 	// abandoned says that the call has not returned: the server gave up.
 	abandoned bool
+	// inside is the RPC whose handler made the call; zero: none did.
+	inside uint64
 
 	listeners []listenerLine
 	conns     []connLine // by id
 	rpcs      []rpcLine  // by begin
 
 	forgottenConns, forgottenRPCs int
+
+	stops   []stopLine  // the stop calls after the first
+	clients clientsLine // what clients met
+	dump    *dump       // of the goroutines; nil: none was taken
+
+	grpcVersion string
 }
+
+// stopLine is a stop call on a server that was being stopped.
+type stopLine struct {
+	call     string        // GracefulStop, Stop or Shutdown
+	at       time.Duration // of the call
+	returned time.Duration
+	// inside is the RPC whose handler made the call; zero: none did. The first
+	// call, the one the timeline is about, is told by timeline.inside.
+	inside uint64
+}
+
+// clientsLine is what clients met that were not told.
+type clientsLine struct {
+	lastAccept time.Duration // the last connection that was accepted; never: none was
+	// refused counts the connections that the kernel reset because nobody
+	// listens any more, in the whole network namespace; -1: not known.
+	refused int
+}
+
+// dump is what the goroutines of the process told at one moment.
+type dump struct {
+	at         time.Duration
+	goroutines int
+	skipped    string               // why it tells nothing: too many goroutines
+	rpcs       map[uint64]stackLine // by RPC, matched exactly
+	hooks      []hookLine           // user code below grpc where no RPC of ours is
+	stop       stopFrame            // where grpc's own stop waits
+}
+
+// stackLine is one goroutine's stack.
+type stackLine struct {
+	function string // first frame outside of the runtime, grpc and gracetrace
+	source   string // its file's name and line: greeter.go:88
+	text     string // all of it, bounded
+	decoding bool   // grpc is still waiting for the RPC's message
+}
+
+// hookLine is user code that grpc runs and waits for, where no RPC of ours is.
+type hookLine struct {
+	stackLine
+	hook  State // tap handle, stats handler, credentials, outer interceptor
+	count int   // goroutines in the same place
+}
+
+// stopFrame is the place in grpc's stop at which its goroutine is.
+type stopFrame string
+
+// The places of a stopFrame.
+const (
+	stopUnknown stopFrame = ""
+	stopInCond  stopFrame = "Cond.Wait"      // connections are left
+	stopInWait  stopFrame = "WaitGroup.Wait" // accept loops and handshakes, or handlers
+	stopInDrain stopFrame = "Drain"          // a connection's, which a tap handle blocks
+	stopInMutex stopFrame = "Mutex.Lock"     // another stop call holds the server's lock
+	stopInUser  stopFrame = "user code"      // a listener's Close
+)
 
 type listenerLine struct {
 	addr, goType                         string
@@ -45,6 +109,7 @@ type connLine struct {
 	peer     string
 	agent    string // user-agent of one of its RPCs
 	listener string
+	where    locality
 
 	accepted           time.Duration
 	handshake          time.Duration // never: accepted after quit, closed unserved
@@ -58,8 +123,13 @@ type connLine struct {
 	frames             bool
 	goAway             time.Duration
 	pingAck, finalGoAw time.Duration
-	streams, late      int
-	streamsDone        time.Duration
+	streams            int           // open now
+	halfOpen           int           // of these, those whose client has not ended its side
+	streamsDone        time.Duration // when the last open one was closed
+	late               int           // streams opened since the call
+	lastLate           time.Duration // when the last of those was
+	reading            bool          // a Read is in flight
+	lastRead           time.Duration // when the last Read returned
 	closed, gone       time.Duration
 }
 
@@ -106,7 +176,19 @@ type caller struct {
 	peer  string
 	agent string
 	span  trace.SpanContext
+	// client is who is behind a proxy, as the RPC's metadata claims:
+	// x-forwarded-for, x-forwarded-client-cert or l5d-client-id.
+	client string
 }
+
+// locality is where a peer is.
+type locality string
+
+// Localities of a peer; by default it is somewhere else.
+const (
+	localProxy  locality = "local proxy or same process" // loopback, 127.0.0.6, our own address
+	sameProcess locality = "same process"                // the connection's other end is ours
+)
 
 // gone is when the connection of r was gone.
 func (tl *timeline) gone(r *rpcLine) time.Duration {
@@ -207,7 +289,9 @@ func (b *builder) conn(c *watch.ConnState, known map[uint64]string) connLine {
 		longWrite: [2]time.Duration{b.since(c.LongWriteSince), b.since(c.LongWriteUntil)},
 		frames:    c.HTTP2, goAway: b.since(c.GoAway),
 		pingAck: b.since(c.PingAck), finalGoAw: b.since(c.FinalGoAway),
-		streams: c.Streams, late: c.Late, streamsDone: b.since(c.StreamsDone),
+		streams: c.Streams, streamsDone: b.since(c.StreamsDone),
+		late: c.Late, lastLate: b.since(c.LastLate),
+		reading: c.Reading, lastRead: b.since(c.LastRead),
 		closed: b.since(c.Closed), gone: b.since(c.Gone),
 	}
 }

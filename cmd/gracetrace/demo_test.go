@@ -39,38 +39,38 @@ func TestScenarios(t *testing.T) {
 		want    wantPhase
 	}{
 		{"short", graceful, wantPhase{
-			tracer.PhaseConnWait, 0, tracer.HolderRPC, tracer.StateInHandler, methodHello,
+			tracer.PhaseConnWait, 0, tracer.HolderRPC, "in handler", methodHello,
 		}},
 		{"unary --grace 2s", forced, wantPhase{
-			tracer.PhaseConnWait, time.Second, tracer.HolderRPC, tracer.StateInHandler, methodHello,
+			tracer.PhaseConnWait, time.Second, tracer.HolderRPC, "in handler", methodHello,
 		}},
 		{"recv --grace 2s", forced, wantPhase{
-			tracer.PhaseConnWait, time.Second, tracer.HolderRPC, tracer.StateInRecv, methodChat,
+			tracer.PhaseConnWait, time.Second, tracer.HolderRPC, "in Recv", methodChat,
 		}},
 		{"send --grace 2s", forced, wantPhase{
-			tracer.PhaseConnWait, time.Second, tracer.HolderRPC, tracer.StateInSend, methodWatch,
+			tracer.PhaseConnWait, time.Second, tracer.HolderRPC, "in Send", methodWatch,
 		}},
 		{"orphan", graceful, wantPhase{
-			tracer.PhaseHandlerWait, 5 * time.Second, tracer.HolderHandler, tracer.StateInHandler,
+			tracer.PhaseHandlerWait, 5 * time.Second, tracer.HolderHandler, "in handler",
 			methodHello,
 		}},
 		{"orphan --grace 2s", forced, wantPhase{
-			tracer.PhaseHandlerWait, time.Second, tracer.HolderHandler, tracer.StateInHandler, methodHello,
+			tracer.PhaseHandlerWait, time.Second, tracer.HolderHandler, "in handler", methodHello,
 		}},
 		{"silent", graceful, wantPhase{
-			tracer.PhaseHandshakeWait, 2 * time.Second, tracer.HolderHandshake, tracer.StateTCP, "",
+			tracer.PhaseHandshakeWait, 2 * time.Second, tracer.HolderHandshake, "tcp", "",
 		}},
 		{"mute", graceful, wantPhase{
-			tracer.PhaseConnWait, 5 * time.Second, tracer.HolderConnection, tracer.StatePingUnacked, "",
+			tracer.PhaseConnWait, 5 * time.Second, tracer.HolderConnection, "ping unacknowledged", "",
 		}},
 		{"silent --tls", graceful, wantPhase{
-			tracer.PhaseHandshakeWait, 2 * time.Second, tracer.HolderHandshake, tracer.StatePreface, "",
+			tracer.PhaseHandshakeWait, 2 * time.Second, tracer.HolderHandshake, "preface", "",
 		}},
 		{"send --tls --grace 2s", forced, wantPhase{
-			tracer.PhaseConnWait, time.Second, tracer.HolderRPC, tracer.StateInSend, methodWatch,
+			tracer.PhaseConnWait, time.Second, tracer.HolderRPC, "in Send", methodWatch,
 		}},
 		{"mute --tls", graceful, wantPhase{
-			tracer.PhaseConnWait, 5 * time.Second, tracer.HolderConnection, tracer.StatePingUnacked, "",
+			tracer.PhaseConnWait, 5 * time.Second, tracer.HolderConnection, "ping unacknowledged", "",
 		}},
 	}
 	// They spend their time waiting: all at once, however few cores there are.
@@ -173,9 +173,9 @@ func TestDemo(t *testing.T) {
 		t.Errorf("printed:\n%s\nverdict of report.json:\n%s", res.stdout, r.Verdict)
 	}
 	for _, w := range []wantPhase{
-		{tracer.PhaseHandshakeWait, 2 * time.Second, tracer.HolderHandshake, tracer.StateTCP, ""},
-		{tracer.PhaseConnWait, 5 * time.Second, tracer.HolderRPC, tracer.StateInRecv, methodChat},
-		{tracer.PhaseHandlerWait, time.Millisecond, tracer.HolderHandler, tracer.StateInHandler, methodHello},
+		{tracer.PhaseHandshakeWait, 2 * time.Second, tracer.HolderHandshake, "tcp", ""},
+		{tracer.PhaseConnWait, 5 * time.Second, tracer.HolderRPC, "in Recv", methodChat},
+		{tracer.PhaseHandlerWait, time.Millisecond, tracer.HolderHandler, "in handler", methodHello},
 	} {
 		w.check(t, r)
 	}
