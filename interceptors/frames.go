@@ -11,7 +11,11 @@ type inbound layer
 func (l *inbound) Frame(f *h2.Frame) {
 	switch f.Type {
 	case h2.FrameHeaders:
-		l.rec.StreamOpened(f.Stream)
+		l.rec.StreamOpened(f.Stream, f.EndStream())
+	case h2.FrameData:
+		if f.EndStream() {
+			l.rec.ClientEnded(f.Stream)
+		}
 	case h2.FrameRSTStream:
 		l.rec.StreamClosed(f.Stream)
 	case h2.FramePing:

@@ -289,7 +289,7 @@ func (b *builder) conn(c *watch.ConnState, known map[uint64]string) connLine {
 		longWrite: [2]time.Duration{b.since(c.LongWriteSince), b.since(c.LongWriteUntil)},
 		frames:    c.HTTP2, goAway: b.since(c.GoAway),
 		pingAck: b.since(c.PingAck), finalGoAw: b.since(c.FinalGoAway),
-		streams: c.Streams, streamsDone: b.since(c.StreamsDone),
+		streams: c.Streams, halfOpen: c.HalfOpen, streamsDone: b.since(c.StreamsDone),
 		late: c.Late, lastLate: b.since(c.LastLate),
 		reading: c.Reading, lastRead: b.since(c.LastRead),
 		closed: b.since(c.Closed), gone: b.since(c.Gone),

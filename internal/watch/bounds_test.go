@@ -21,7 +21,7 @@ func serve(l *Listener) {
 	c.ReadEnd(24, nil)
 	c.HandshakeEnd()
 	for id := uint32(1); id < 9; id += 2 {
-		c.StreamOpened(id)
+		c.StreamOpened(id, false)
 		c.StreamClosed(id)
 	}
 	c.ReadBegin()

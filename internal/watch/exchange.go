@@ -15,12 +15,21 @@ type exchange struct {
 	finalGoAway Instant // the GOAWAY that names the last stream has left
 	lastStream  uint32  // which that is
 
-	streams   map[uint32]struct{} // open stream ids
-	maxStream uint32              // highest stream id the client has opened
-	late      int                 // streams opened during a shutdown
-	lastLate  Instant             // when the last of those was
-	doneAt    Instant             // when the last open stream was closed
+	streams   map[uint32]side // the open ones, by id
+	halfOpen  int             // of those, the ones whose client has not ended its side
+	maxStream uint32          // highest stream id the client has opened
+	late      int             // streams opened during a shutdown
+	lastLate  Instant         // when the last of those was
+	doneAt    Instant         // when the last open stream was closed
 }
+
+// side is the client's side of an open stream.
+type side bool
+
+const (
+	sideOpen  side = false // more of the request is to come
+	sideEnded side = true  // its END_STREAM has arrived: RFC 9113, section 5.1
+)
 
 // FramesSeen is called once both directions were recognised as HTTP/2.
 func (c *Conn) FramesSeen() {
@@ -29,10 +38,14 @@ func (c *Conn) FramesSeen() {
 	c.http2 = true
 }
 
-// StreamOpened is called when the client's HEADERS have arrived.
-func (c *Conn) StreamOpened(id uint32) {
+// StreamOpened is called when the client's HEADERS have arrived. ended says that
+// it sends nothing more on the stream.
+func (c *Conn) StreamOpened(id uint32, ended bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if ended {
+		c.endSide(id)
+	}
 	if id <= c.maxStream || c.finalGoAway != 0 && id > c.lastStream {
 		// Trailers, or a protocol error that grpc will answer; or too late:
 		// grpc drops a stream above the final GOAWAY's without a word.
@@ -44,9 +57,33 @@ func (c *Conn) StreamOpened(id uint32) {
 		c.lastLate = c.srv.Now()
 	}
 	if c.streams == nil {
-		c.streams = make(map[uint32]struct{})
+		c.streams = make(map[uint32]side)
 	}
-	c.streams[id] = struct{}{}
+	c.streams[id] = side(ended)
+	if !ended {
+		c.halfOpen++
+	}
+}
+
+// ClientEnded is called when the client's END_STREAM has arrived.
+func (c *Conn) ClientEnded(id uint32) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.endSide(id)
+}
+
+// endSide ends the client's side of a stream, if that is open. c.mu must be held.
+func (c *Conn) endSide(id uint32) {
+	if s, ok := c.streams[id]; ok && s == sideOpen {
+		c.streams[id] = sideEnded
+		c.halfOpen--
+	}
+}
+
+// forgetStream takes a stream out that is open. c.mu must be held.
+func (c *Conn) forgetStream(id uint32) {
+	c.endSide(id)
+	delete(c.streams, id)
 }
 
 // StreamClosed is called when the server's END_STREAM has left or a
@@ -57,7 +94,7 @@ func (c *Conn) StreamClosed(id uint32) {
 	if _, ok := c.streams[id]; !ok {
 		return
 	}
-	delete(c.streams, id)
+	c.forgetStream(id)
 	if len(c.streams) == 0 && c.srv.watchedSince.get() != 0 {
 		c.doneAt = c.srv.Now()
 	}
@@ -74,7 +111,7 @@ func (c *Conn) GoAwaySent(headsUp bool, last uint32) {
 		c.finalGoAway, c.lastStream = now, last
 		for id := range c.streams {
 			if id > last {
-				delete(c.streams, id)
+				c.forgetStream(id)
 			}
 		}
 	}
@@ -131,6 +168,7 @@ type ConnState struct {
 	HTTP2                              bool // frames were seen
 	GoAway, Ping, PingAck, FinalGoAway Instant
 	Streams                            int // open now
+	HalfOpen                           int // of these, those whose client has not ended its side
 	Late                               int // opened since Watch
 	LastLate, StreamsDone              Instant
 
@@ -150,7 +188,8 @@ func (c *Conn) state() ConnState {
 		LastRead: c.lastRead.get(), HTTP2: c.http2,
 		LongWriteSince: c.longWrite.since, LongWriteUntil: c.longWrite.until,
 		GoAway: c.goAway, Ping: c.ping, PingAck: c.pingAck, FinalGoAway: c.finalGoAway,
-		Streams: len(c.streams), Late: c.late, LastLate: c.lastLate, StreamsDone: c.doneAt,
+		Streams: len(c.streams), HalfOpen: c.halfOpen,
+		Late: c.late, LastLate: c.lastLate, StreamsDone: c.doneAt,
 		ReadErr: c.readErr, Closed: c.closed, Gone: c.goneLocked(),
 	}
 }
