@@ -2,10 +2,50 @@
 
 package tracer
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
-// maxCheckpointHolders is how many holders a checkpoint names.
-const maxCheckpointHolders = 3
+const (
+	// maxCheckpointHolders is how many holders a checkpoint names.
+	maxCheckpointHolders = 3
+	// maxCheckpoints bounds those of a Report: half of them the first ones, the
+	// others the last.
+	maxCheckpoints = 100
+)
+
+// checkpoint tells what holds the shutdown now: to the collector, to the log
+// and to the report, in the same words.
+func (s *Shutdown) checkpoint() {
+	tl, views := s.view()
+	v := &views[len(views)-1]
+	s.keepCheckpoint(Checkpoint{
+		Offset: whole(tl.now), Phase: v.phase, Left: tl.left(tl.now), Verdict: tl.verdictSoFar(v),
+	})
+	s.spans.advance(tl, views)
+	s.spans.ended(tl, views)
+	s.spans.checkpoint(tl, views)
+	s.logProgress(tl, v)
+}
+
+// keepCheckpoint puts a checkpoint into the story. How it began and how it ended
+// is told; of a long one the middle is not.
+func (s *Shutdown) keepCheckpoint(c Checkpoint) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.told) == maxCheckpoints {
+		s.told = slices.Delete(s.told, maxCheckpoints/2, maxCheckpoints/2+1)
+	}
+	s.told = append(s.told, c)
+}
+
+// story is what the checkpoints have told so far.
+func (s *Shutdown) story() []Checkpoint {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.told)
+}
 
 // nextCheckpoint returns when the checkpoint after the one at last is due: at
 // 1, 3 and 6 s, then every 5 s, and after a minute at twice the spacing each

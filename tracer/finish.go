@@ -63,6 +63,7 @@ func (s *Shutdown) end(ctx context.Context) {
 func (s *Shutdown) conclude() {
 	tl, views := s.lastView()
 	r := tl.report(views, s.spans.wall)
+	r.Checkpoints = s.story()
 	main := tl.longest(views)
 	r.Service, r.TraceID = s.t.out.ServiceName(), s.spans.traceID.String()
 	r.JaegerURL = s.jaegerURL(main)
@@ -79,6 +80,7 @@ func (s *Shutdown) fallBack() {
 	}
 	tl, views := s.lastView()
 	r := tl.report(views, s.spans.wall)
+	r.Checkpoints = s.story()
 	r.Service, r.TraceID = s.t.out.ServiceName(), s.spans.traceID.String()
 	s.setReport(r)
 }

@@ -111,7 +111,7 @@ type Bar struct {
 	Culprit bool       `json:"culprit,omitempty"` // or what it is a part of
 	Open    bool       `json:"open,omitempty"`    // it still holds
 	// More counts the holders that this bar stands for, which have none of
-	// their own; it is at the place of the first of them.
+	// their own; it lasts from the first of them to the last, and comes last.
 	More int `json:"more,omitempty"`
 	// Stack is the place in Report.Stacks, from 1, of where it was; 0: none.
 	Stack int   `json:"stack,omitempty"`
@@ -125,9 +125,6 @@ type SpanCount struct {
 	// Summarised counts the holders that share a summary span.
 	Summarised int `json:"summarised,omitempty"`
 }
-
-// maxBars bounds the holders that a phase of a Report lists.
-const maxBars = 50
 
 // WriteJSON writes the report as indented JSON, with a newline at its end.
 func (r *Report) WriteJSON(w io.Writer) error {
@@ -173,25 +170,6 @@ func (tl *timeline) report(views []phaseView, start time.Time) *Report {
 
 // whole cuts to the report's resolution.
 func whole(d time.Duration) Duration { return Duration(d.Truncate(tick)) }
-
-// bars lists the holders that held longest, the earliest first.
-func bars(hs []holder) []Bar {
-	if len(hs) == 0 {
-		return nil
-	}
-	shown := longest(pointers(hs), maxBars)
-	list := make([]Bar, 0, len(shown)+1)
-	for _, h := range shown {
-		list = append(list, Bar{
-			Name: h.name, Offset: whole(h.start), Duration: whole(h.end) - whole(h.start),
-			Note: h.note(), Bars: bars(h.children),
-		})
-	}
-	if more := len(hs) - len(shown); more > 0 {
-		list = append(list, Bar{Name: fmt.Sprintf("%d more", more), Offset: whole(hs[0].start)})
-	}
-	return list
-}
 
 // longest returns the culprit and those that held longest, n together, in their
 // order.

@@ -46,6 +46,7 @@ type Shutdown struct {
 	returned  watch.Instant
 	cancelled map[uint64]watch.Instant // by RPC
 	result    *Report                  // replaced, never changed
+	told      []Checkpoint             // see keepCheckpoint
 }
 
 // BeginShutdown is called right before grpc's stop. If another shutdown of this
@@ -188,14 +189,6 @@ func (s *Shutdown) begin() (unfollow func()) {
 		s.logStarted(&snap)
 	})
 	return unfollow
-}
-
-func (s *Shutdown) checkpoint() {
-	tl, views := s.view()
-	s.spans.advance(tl, views)
-	s.spans.ended(tl, views)
-	s.spans.checkpoint(tl, views)
-	s.logProgress(tl, &views[len(views)-1])
 }
 
 // maxFollowed bounds the RPCs whose cancellation is followed.
