@@ -82,6 +82,7 @@ func resolve(ctx context.Context) (c watch.Caller) {
 	if ua := metadata.ValueFromIncomingContext(ctx, "user-agent"); len(ua) > 0 {
 		c.UserAgent = ua[0]
 	}
+	c.Client = behindProxy(ctx)
 	c.Span = trace.SpanContextFromContext(ctx)
 	return c
 }

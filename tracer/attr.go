@@ -61,6 +61,12 @@ const (
 	keySent             = "shutdown.rpc.messages_sent"
 	keyCtxCancelled     = "shutdown.rpc.ctx_cancelled" // seconds before the end
 	keyLate             = "shutdown.late_streams"
+	keyLastLate         = "shutdown.late_streams.last" // seconds since the call
+	keyHalfOpen         = "shutdown.half_open_streams"
+	keyWindow           = "shutdown.goaway.window" // seconds between the two
+	keyClient           = "shutdown.client"        // behind a proxy, as that says
+	keyLocal            = "shutdown.peer.local"
+	keyInfrastructure   = "shutdown.rpc.infrastructure"
 
 	// Of a summary span, for what has no span of its own.
 	keyCount    = "shutdown.summary.count"

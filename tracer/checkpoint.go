@@ -19,6 +19,9 @@ const (
 // and to the report, in the same words.
 func (s *Shutdown) checkpoint() {
 	tl, views := s.view()
+	if s.seekOwn(tl, views) {
+		tl, views = s.view()
+	}
 	v := &views[len(views)-1]
 	s.keepCheckpoint(Checkpoint{
 		Offset: whole(tl.now), Phase: v.phase, Left: tl.left(tl.now), Verdict: tl.verdictSoFar(v),

@@ -193,7 +193,7 @@ func (tl *timeline) handshakes(p phaseLine) (hs []holder) {
 		if !tl.place(&h, p, c.accepted, c.handshakeOver()) {
 			continue
 		}
-		h.Kind, h.Peer, h.Listener = HolderHandshake, c.peer, c.listener
+		h.Kind, h.Peer, h.Listener, h.Local = HolderHandshake, c.peer, c.listener, string(c.where)
 		h.Age = Duration(h.end - c.accepted)
 		h.State, h.Detail = handshakeState(c)
 		if len(tl.listeners) > 1 {

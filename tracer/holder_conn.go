@@ -103,6 +103,7 @@ func connHolder(c *connLine, part string) holder {
 		name: string(HolderConnection), key: holderKey{HolderConnection, c.id, part}, blame: -1,
 	}
 	h.Kind, h.Peer, h.UserAgent, h.Listener = HolderConnection, c.peer, c.agent, c.listener
+	h.Local = string(c.where)
 	return h
 }
 
@@ -160,10 +161,7 @@ func connAttrs(c *connLine) []attr {
 		attrs = append(attrs, attr{keyGoAwaySent, c.goAway != never},
 			attr{keyPingAcked, c.pingAck != never})
 	}
-	if c.late > 0 {
-		attrs = append(attrs, attr{keyLate, c.late})
-	}
-	return attrs
+	return append(attrs, c.lateAttrs()...)
 }
 
 // unexplained reports whether a connection held for longer before and after its

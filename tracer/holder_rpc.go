@@ -61,6 +61,7 @@ func (tl *timeline) rpcHolder(r *rpcLine, kind HolderKind) holder {
 	}
 	h.Kind, h.Method, h.Peer, h.UserAgent = kind, r.method.Name, r.peer, r.agent
 	h.Original = clean(r.method.Original)
+	tl.whose(&h, r)
 	if r.deadline != never {
 		h.attrs = append(h.attrs, attr{keyDeadlineLeft, (r.deadline - min(r.end, tl.now)).Seconds()})
 	}

@@ -81,6 +81,9 @@ func holderArgs(h *holder) []any {
 	if h.Peer != "" {
 		args = append(args, "peer", h.Peer)
 	}
+	if h.Client != "" {
+		args = append(args, "client", h.Client)
+	}
 	return append(args, "held_ms", millis(time.Duration(h.Held)))
 }
 

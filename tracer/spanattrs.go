@@ -54,7 +54,10 @@ func (h *holder) attributes(phase Phase) []attr {
 	attrs = append(attrs, said(
 		attr{keyState, string(h.State)}, attr{keyDetail, h.Detail}, attr{keyRPCMethod, h.Method},
 		attr{keyRPCOriginal, h.Original}, attr{keyUserAgent, h.UserAgent},
-		attr{keyListener, h.Listener})...)
+		attr{keyListener, h.Listener}, attr{keyClient, h.Client}, attr{keyLocal, h.Local})...)
+	if h.Infrastructure {
+		attrs = append(attrs, attr{keyInfrastructure, true})
+	}
 	if h.Method != "" {
 		attrs = append(attrs, attr{keyRPCSystem, "grpc"})
 	}

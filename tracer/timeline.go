@@ -220,8 +220,8 @@ type builder struct {
 	clock   watch.Clock
 	call    watch.Instant
 	resolve func(context.Context) watch.Caller
-	callers map[uint64]caller // by RPC
-	peers   map[uint64]string // by connection: texts cost more than times
+	callers map[uint64]caller   // by RPC
+	peers   map[uint64]peerLine // by connection: texts cost more than times
 }
 
 // at is the reverse of since.
@@ -241,7 +241,7 @@ func (b *builder) add(tl *timeline, snap *watch.Snapshot, cancelled map[uint64]w
 	tl.now = b.since(snap.At)
 	callers, peers := b.callers, b.peers // only what is in this snapshot is kept
 	b.callers = make(map[uint64]caller, len(snap.RPCs))
-	b.peers = make(map[uint64]string, len(snap.Conns))
+	b.peers = make(map[uint64]peerLine, len(snap.Conns))
 	tl.forgottenConns, tl.forgottenRPCs = snap.ForgottenConns, snap.ForgottenRPCs
 	for _, l := range snap.Listeners {
 		tl.listeners = append(tl.listeners, listenerLine{
@@ -280,9 +280,10 @@ func (b *builder) add(tl *timeline, snap *watch.Snapshot, cancelled map[uint64]w
 	})
 }
 
-func (b *builder) conn(c *watch.ConnState, known map[uint64]string) connLine {
+func (b *builder) conn(c *watch.ConnState, known map[uint64]peerLine) connLine {
+	p := b.peer(c, known)
 	return connLine{
-		id: c.ID, peer: b.peer(c, known), listener: c.Listener,
+		id: c.ID, peer: p.text, where: p.where, listener: c.Listener,
 		accepted: b.since(c.Accepted), handshake: b.since(c.Handshake),
 		settled: b.since(c.Settled), timeout: time.Duration(c.Timeout), stage: c.Stage,
 		transport: c.Transport, bytesRead: c.BytesRead, writeSince: b.since(c.WriteSince),
@@ -296,10 +297,10 @@ func (b *builder) conn(c *watch.ConnState, known map[uint64]string) connLine {
 	}
 }
 
-func (b *builder) peer(c *watch.ConnState, known map[uint64]string) string {
+func (b *builder) peer(c *watch.ConnState, known map[uint64]peerLine) peerLine {
 	p, ok := known[c.ID]
 	if !ok {
-		p = clean(c.Addr.String())
+		p = newPeerLine(c.Addr, c.Local())
 	}
 	b.peers[c.ID] = p
 	return p
@@ -321,7 +322,7 @@ func (b *builder) rpc(s *watch.RPCState, known map[uint64]caller) rpcLine {
 		if b.resolve != nil {
 			w = b.resolve(s.Ctx)
 		}
-		c = caller{addr: w.Addr, agent: clean(w.UserAgent), span: w.Span}
+		c = caller{addr: w.Addr, agent: clean(w.UserAgent), span: w.Span, client: clean(w.Client)}
 		if w.Addr != nil {
 			c.peer = clean(w.Addr.String())
 		}

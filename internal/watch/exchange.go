@@ -2,7 +2,10 @@
 
 package watch
 
-import "net"
+import (
+	"io"
+	"net"
+)
 
 // exchange is what the frames of a connection tell: RFC 9113 section 6.8 and
 // what grpc-go makes of it (internal/transport.(*http2Server).Drain). Guarded
@@ -173,6 +176,22 @@ type ConnState struct {
 	LastLate, StreamsDone              Instant
 
 	ReadErr, Closed, Gone Instant
+
+	raw io.Closer
+}
+
+// Local returns our own address of the connection, nil if it has none. It asks
+// the connection itself, which may be the application's own.
+func (s *ConnState) Local() (a net.Addr) {
+	defer func() {
+		if recover() != nil {
+			a = nil
+		}
+	}()
+	if c, ok := s.raw.(interface{ LocalAddr() net.Addr }); ok {
+		return c.LocalAddr()
+	}
+	return nil
 }
 
 func (c *Conn) state() ConnState {
@@ -191,6 +210,7 @@ func (c *Conn) state() ConnState {
 		Streams: len(c.streams), HalfOpen: c.halfOpen,
 		Late: c.late, LastLate: c.lastLate, StreamsDone: c.doneAt,
 		ReadErr: c.readErr, Closed: c.closed, Gone: c.goneLocked(),
+		raw: c.raw,
 	}
 }
 

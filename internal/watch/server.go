@@ -59,6 +59,7 @@ type Caller struct {
 	Addr      net.Addr
 	UserAgent string
 	Span      trace.SpanContext // the app's own span, if it has one
+	Client    string            // who is behind a proxy, as that says
 }
 
 // NewServer returns an empty table.
