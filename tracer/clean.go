@@ -24,6 +24,12 @@ func clean(s string) string {
 		}
 		s = s[:cut] + "…"
 	}
+	return printable(s)
+}
+
+// printable replaces what must not reach a terminal, whatever its length: what
+// is not UTF-8, control and formatting characters.
+func printable(s string) string {
 	return strings.Map(func(r rune) rune {
 		if r == ' ' || unicode.IsGraphic(r) && !unicode.IsSpace(r) {
 			return r

@@ -10,115 +10,144 @@ import (
 	"slices"
 	"strings"
 	"time"
-	"unicode/utf8"
 )
 
-// Widths of the columns of the text timeline.
-const (
-	nameColumn = 30
-	timeColumn = 8
-	barColumn  = 24
-)
+// textWidth is what every terminal has, in columns. No line is wider.
+const textWidth = 80
 
-// WriteText writes the report as a timeline with bars, followed by the verdict.
+// WriteText writes the report as a timeline with bars and below it the verdict,
+// then what clients met, notes, what the checkpoints told and where handlers
+// were, as far as there is something to tell. No line is wider than 80 columns.
+// If w is a terminal it is coloured, unless NO_COLOR is set or TERM is dumb.
 func (r *Report) WriteText(w io.Writer) error {
-	t := &textTimeline{total: time.Duration(r.Duration)}
-	note := string(r.Outcome)
-	if n := cutTotal(r.RPCsCut); n > 0 {
-		note = fmt.Sprintf("%s, cut %d %s: %s", note, n, plural(n, "RPC"), cutMethods(r.RPCsCut))
-	}
-	t.line("", "grpc.server.shutdown", 0, time.Duration(r.Duration), note)
-	for i := range r.Phases {
-		t.phase(&r.Phases[i], i == len(r.Phases)-1)
-	}
-	fmt.Fprintf(&t.b, "\nverdict: %s\n", r.Verdict)
+	t := &textReport{paint: painter(colourful(w))}
+	t.timeline(r)
+	t.b.WriteByte('\n')
+	t.section("verdict", r.Verdict)
+	t.section("clients", clientLines(r)...)
+	t.section("notes", noteLines(r.Notes)...)
+	t.section("story", storyLines(r.Checkpoints)...)
+	t.section("stacks", stackLines(r.Stacks)...)
+	t.section("spans", lostLines(r.Spans)...)
 	_, err := io.WriteString(w, t.b.String())
 	return err
 }
 
-type textTimeline struct {
+// textReport is a text in the making.
+type textReport struct {
 	b     strings.Builder
+	paint painter
 	total time.Duration
+	label int // the width of the timeline's first column
 }
 
-func (t *textTimeline) phase(p *PhaseReport, last bool) {
-	var notes []string
-	some := p.Name == PhaseHandlerWait && p.LeftAtEnd.Handlers < p.LeftAtStart.Handlers
-	if p.Open && !some {
-		notes = append(notes, "still lasts")
-	}
-	switch n := p.LeftAtStart; p.Name {
-	case PhaseHandshakeWait:
-		notes = counted(notes, n.Handshakes, "handshake")
-	case PhaseGoAway, PhaseConnWait:
-		notes = counted(notes, n.Connections, "connection")
-	case PhaseHandlerWait:
-		notes = counted(notes, n.Handlers, "handler")
-		if left := p.LeftAtEnd.Handlers; p.Open && some {
-			notes = append(notes, fmt.Sprintf("%d still %s", left, verb(left, "runs", "run")))
+// headingColumn is the width of a section's heading; its text hangs behind it.
+const headingColumn = len("verdict: ")
+
+// section writes a heading and behind it its items, each on lines of its own.
+func (t *textReport) section(heading string, items ...string) {
+	gap := strings.Repeat(" ", headingColumn-len(heading)-1)
+	first := t.paint.do(styleHeading, heading+":") + gap
+	for _, item := range items {
+		lines := wrap(printable(item), textWidth-headingColumn-2)
+		if len(items) == 1 { // there is no next item to be told from
+			lines = wrap(printable(item), textWidth-headingColumn)
+		}
+		for i, line := range lines {
+			if i > 0 && len(items) > 1 {
+				line = "  " + line
+			}
+			t.b.WriteString(first + line + "\n")
+			first = strings.Repeat(" ", headingColumn)
 		}
 	}
-	tee, below := "├ ", "│ "
-	if last {
-		tee, below = "└ ", "  "
-	}
-	t.line(tee, string(p.Name), time.Duration(p.Offset), time.Duration(p.Duration),
-		strings.Join(notes, ", "))
-	t.bars(p.Bars, below)
 }
 
-func (t *textTimeline) bars(bars []Bar, indent string) {
-	for i, b := range bars {
-		tee, below := "├ ", "│ "
-		if i == len(bars)-1 {
-			tee, below = "└ ", "  "
+// notToldWithin is how close to the listeners' close a connection was accepted
+// whose client had not heard of the shutdown.
+const notToldWithin = Duration(time.Second)
+
+// clientLines are what the shutdown did to clients.
+func clientLines(r *Report) (lines []string) {
+	c := &r.Clients
+	say := func(format string, args ...any) { lines = append(lines, fmt.Sprintf(format, args...)) }
+	if n := cutTotal(r.RPCsCut); n > 0 {
+		say("%s cut: %s", amount(n, "RPC"), cutCounts(r.RPCsCut))
+	}
+	if c.Refused > 0 {
+		say("%s refused after the listeners were closed", amount(c.Refused, "connection"))
+	}
+	if n := c.LateConnections; n > 0 && c.Unserved > 0 {
+		say("%s accepted after the call, %d of them closed unserved", amount(n, "connection"), c.Unserved)
+	} else if n > 0 {
+		say("%s accepted after the call", amount(n, "connection"))
+	} else if c.Unserved > 0 {
+		say("%s closed unserved", amount(c.Unserved, "connection"))
+	}
+	if c.LateStreams > 0 {
+		say("%s opened after the call", amount(c.LateStreams, "RPC"))
+		if c.Window > 0 {
+			lines[len(lines)-1] += fmt.Sprintf(", up to %s between a connection's GOAWAYs", c.Window)
 		}
-		t.line(indent+tee, b.Name, time.Duration(b.Offset), time.Duration(b.Duration), b.Note)
-		t.bars(b.Bars, indent+below)
 	}
+	switch last := c.LastAccept; {
+	case last == nil || *last >= notToldWithin:
+	case *last < 0:
+		say("the last connection was accepted %s after the listeners were closed", -*last)
+	default:
+		say("the last connection was accepted %s before the listeners were closed", *last)
+	}
+	return lines
 }
 
-// line writes one line. The bar is drawn in eighths of a character's width.
-func (t *textTimeline) line(indent, name string, start, length time.Duration, note string) {
-	label := indent + name
-	if n := utf8.RuneCountInString(label); n > nameColumn {
-		r := []rune(label)
-		label = string(r[:nameColumn-1]) + "…"
+func noteLines(notes []Note) (lines []string) {
+	for _, n := range notes {
+		line := n.Text
+		if n.Kind != "" {
+			line = n.Kind + ": " + line
+		}
+		if n.Ref != "" {
+			line += " (" + n.Ref + ")"
+		}
+		lines = append(lines, line)
 	}
-	line := fmt.Sprintf("%s%s %*s  %s  %s", label,
-		strings.Repeat(" ", nameColumn-utf8.RuneCountInString(label)),
-		timeColumn, Duration(length), t.bar(start, length), note)
-	t.b.WriteString(strings.TrimRight(line, " "))
-	t.b.WriteByte('\n')
+	return lines
 }
 
-var eighths = []rune(" ▏▎▍▌▋▊▉█")
-
-func (t *textTimeline) bar(start, length time.Duration) string {
-	cells := []rune(strings.Repeat(" ", barColumn))
-	if t.total <= 0 {
-		return string(cells)
+// stackLines leaves the frames to the other formats.
+func stackLines(stacks []Stack) (lines []string) {
+	for _, s := range stacks {
+		line := "at " + s.Offset.String() + ": " + amount(s.Handlers, "handler")
+		if s.Method != "" {
+			line += " of " + s.Method
+		} else {
+			line = "at " + s.Offset.String() + ": " + amount(s.Handlers, "goroutine")
+		}
+		if s.Function != "" {
+			line += " in " + s.Function
+		}
+		if s.Source != "" {
+			line += " at " + s.Source
+		}
+		lines = append(lines, line)
 	}
-	at := func(d time.Duration) int {
-		return int(float64(d) / float64(t.total) * barColumn * 8)
-	}
-	from := max(0, min(at(start), barColumn*8-1))
-	to := min(at(start+length), barColumn*8)
-	// A part cell can only be filled from its left: the bar starts at a whole.
-	first := from / 8
-	cells[first] = eighths[1]
-	for i := first; i < barColumn && i*8 < to && to > from+1; i++ {
-		cells[i] = eighths[min(8, to-i*8)]
-	}
-	return string(cells)
+	return lines
 }
 
-func counted(notes []string, n int, what string) []string {
-	if n == 0 {
-		return notes
+func lostLines(n SpanCount) []string {
+	lost := cutTotal(n.Lost)
+	if lost == 0 {
+		return nil
 	}
-	return append(notes, fmt.Sprintf("%d %s", n, plural(n, what)))
+	var reasons []string
+	for _, reason := range slices.Sorted(maps.Keys(n.Lost)) {
+		reasons = append(reasons, fmt.Sprintf("%d %s", n.Lost[reason], reason))
+	}
+	return []string{fmt.Sprintf("%d sent, %d lost (%s)", n.Sent, lost, strings.Join(reasons, ", "))}
 }
+
+// amount is a number of things.
+func amount(n int, what string) string { return fmt.Sprintf("%d %s", n, plural(n, what)) }
 
 func plural(n int, what string) string {
 	if n == 1 {
@@ -144,14 +173,32 @@ func cutTotal(cut map[string]int) (n int) {
 // maxCutMethods bounds the methods that a line names.
 const maxCutMethods = 3
 
-// cutMethods names the methods of which most RPCs were cut.
-func cutMethods(cut map[string]int) string {
-	names := slices.SortedFunc(maps.Keys(cut), func(a, b string) int {
+// byCount are the methods, those first of which most RPCs were cut.
+func byCount(cut map[string]int) []string {
+	return slices.SortedFunc(maps.Keys(cut), func(a, b string) int {
 		return cmp.Or(cmp.Compare(cut[b], cut[a]), cmp.Compare(a, b))
 	})
+}
+
+// cutMethods names the methods of which most RPCs were cut.
+func cutMethods(cut map[string]int) string {
+	names := byCount(cut)
 	s := strings.Join(names[:min(len(names), maxCutMethods)], ", ")
 	if more := len(names) - maxCutMethods; more > 0 {
 		s += fmt.Sprintf(" and %d more", more)
 	}
 	return s
+}
+
+// cutCounts says how many RPCs of each method were cut.
+func cutCounts(cut map[string]int) string {
+	var words []string
+	for _, m := range byCount(cut) {
+		word := m
+		if len(cut) > 1 {
+			word = fmt.Sprintf("%d %s", cut[m], m)
+		}
+		words = append(words, word)
+	}
+	return strings.Join(words, ", ")
 }

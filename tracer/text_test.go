@@ -4,11 +4,13 @@ package tracer
 
 import (
 	"bytes"
+	"io"
 	"os"
+	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
-	"unicode/utf8"
 
 	"github.com/google/go-cmp/cmp"
 )
@@ -78,53 +80,226 @@ func text(t *testing.T, r *Report) string {
 	return b.String()
 }
 
-// TestBar draws in a column of 24 characters, in eighths of one.
+// TestBar draws in a column of 16 characters, in eighths of one.
 func TestBar(t *testing.T) {
 	for _, tt := range []struct {
 		start, length, total time.Duration
 		want                 string
 	}{
-		{0, 24, 24, "████████████████████████"},
-		{0, 12, 24, "████████████            "},
-		{12, 12, 24, "            ████████████"},
-		{3, 1, 24, "   █                    "},
-		{0, 0, 24, "▏                       "},
-		{24, 0, 24, "                       ▏"},
-		{23, 9, 24, "                       █"},
-		{-9, 10, 24, "█                       "},
-		{99, 9, 24, "                       ▏"},
-		{0, 0, 0, "                        "},
-		{5, 9, 0, "                        "},
-		{0, 3 * sec, 48 * sec, "█▌                      "},
+		{0, 16, 16, "████████████████"},
+		{0, 8, 16, "████████        "},
+		{8, 8, 16, "        ████████"},
+		{3, 1, 16, "   █            "},
+		{0, 0, 16, "▏               "},
+		{16, 0, 16, "               ▏"},
+		{15, 9, 16, "               █"},
+		{-9, 10, 16, "█               "},
+		{99, 9, 16, "               ▏"},
+		{0, 0, 0, "                "},
+		{5, 9, 0, "                "},
+		{0, 3 * sec, 32 * sec, "█▌              "},
+		{3, -2, 16, "   ▏            "},
+		{never, never, 16, "               ▏"},
+		{-never, never, 1, "▏               "},
 	} {
-		tl := &textTimeline{total: tt.total}
+		tl := &textReport{total: tt.total}
 		if got := tl.bar(tt.start, tt.length); got != tt.want {
 			t.Errorf("from %d, %d long, of %d: %q, want %q", tt.start, tt.length, tt.total, got, tt.want)
 		}
 	}
 }
 
-// TestTextColumns: whatever a report says, its columns line up, and numbers that
-// make no sense (it may have been read from a file) do no harm.
-func TestTextColumns(t *testing.T) {
+// everything is a report with something in every section.
+func everything() *Report {
+	tl := busy()
+	r := tl.report(tl.views(), call)
+	before := Duration(80 * ms)
+	r.RPCsCut = map[string]int{"greeter.v1.Greeter/Chat": 2, "greeter.v1.Greeter/Watch": 1}
+	r.Clients = Clients{
+		LastAccept: &before, Refused: 50, LateConnections: 3, Unserved: 2, LateStreams: 1,
+		Window: Duration(5 * sec),
+	}
+	r.Notes = []Note{
+		{Kind: "remedy", Text: "close the stream when the server drains", Ref: "https://github.com/grpc/grpc-go/issues/1355"},
+		{Text: "a note without a kind"},
+	}
+	for _, at := range []time.Duration{sec, 3 * sec, 6 * sec, 11 * sec} {
+		who := "handshake from 10.0.0.1:40001 has not finished"
+		if at > sec {
+			who = "rpc greeter.v1.Greeter/Chat from 10.0.0.2:40002, no deadline"
+		}
+		r.Checkpoints = append(r.Checkpoints, Checkpoint{
+			Offset: Duration(at), Phase: PhaseConnWait,
+			Verdict: "conn wait for " + Duration(at).String() + " so far: " + who,
+		})
+	}
+	r.Stacks = []Stack{
+		{Offset: Duration(3 * sec), Method: "greeter.v1.Greeter/Chat", Function: "greeter.(*server).Chat", Source: "greeter.go:88", Handlers: 2, Text: "frames"},
+		{Offset: Duration(9 * sec), Handlers: 1},
+	}
+	r.Spans = SpanCount{Sent: 20, Lost: map[string]int{"timeout": 3, "queue full": 1}}
+	return r
+}
+
+// TestSections: what there is to tell below the verdict. Where there is nothing,
+// there is no heading.
+func TestSections(t *testing.T) {
+	_, below, _ := strings.Cut(text(t, everything()), "\nverdict: ")
+	want := `handler wait took 7.0s of 15.0s: handler greeter.v1.Greeter/SayHello
+         from 10.0.0.3:40003, open 15.0s, returned 7.0s after its ctx was
+         cancelled
+clients: 3 RPCs cut: 2 greeter.v1.Greeter/Chat, 1 greeter.v1.Greeter/Watch
+         50 connections refused after the listeners were closed
+         3 connections accepted after the call, 2 of them closed unserved
+         1 RPC opened after the call, up to 5.0s between a connection's
+           GOAWAYs
+         the last connection was accepted 80ms before the listeners were
+           closed
+notes:   remedy: close the stream when the server drains
+           (https://github.com/grpc/grpc-go/issues/1355)
+         a note without a kind
+story:   at 1.0s: conn wait for 1.0s so far: handshake from 10.0.0.1:40001 has
+           not finished
+         at 3.0s: conn wait for 3.0s so far: rpc greeter.v1.Greeter/Chat from
+           10.0.0.2:40002, no deadline
+         until 11.0s: the same
+stacks:  at 3.0s: 2 handlers of greeter.v1.Greeter/Chat in
+           greeter.(*server).Chat at greeter.go:88
+         at 9.0s: 1 goroutine
+spans:   20 sent, 4 lost (1 queue full, 3 timeout)
+`
+	if diff := cmp.Diff(want, below); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+	if got, want := text(t, &Report{}), 2; strings.Count(got, "\n") != want {
+		t.Errorf("an empty report has %d lines, want %d:\n%s", strings.Count(got, "\n"), want, got)
+	}
+}
+
+// TestTextWidth: whatever a report says, it fits 80 columns and does nothing to
+// a terminal. It may have been read from a file.
+func TestTextWidth(t *testing.T) {
 	odd := &Report{Phases: []PhaseReport{{
 		Name: "a phase with a name that is much longer than its column", Offset: -5, Duration: -7,
-		Bars: []Bar{{Name: "ü", Offset: 1 << 60, Duration: 1 << 60, Note: "note"}},
+		Bars: []Bar{{Name: "ü", Offset: 1 << 60, Duration: 1 << 60, Note: "note", Culprit: true}},
 	}}, Duration: 9}
-	for name, r := range map[string]*Report{
-		"empty": {}, "odd": odd, "busy": busy().report(busy().views(), call),
-	} {
+	reports := map[string]*Report{
+		"empty": {}, "odd": odd, "busy": busy().report(busy().views(), call), "all": everything(),
+		"wide": hostileReport(strings.Repeat("ＡＢ", 99)), "marks": hostileReport("e\u0301é"),
+	}
+	for name, text := range hostile {
+		reports[name] = hostileReport(text)
+	}
+	for name, r := range reports {
 		for line := range strings.SplitSeq(text(t, r), "\n") {
-			if line == "" || strings.HasPrefix(line, "verdict") {
-				continue
+			if n := displayWidth(line); n > textWidth {
+				t.Errorf("%s: %d columns: %q", name, n, line)
 			}
-			r := []rune(line)
-			if len(r) <= nameColumn || r[nameColumn] != ' ' {
-				t.Errorf("%s: the name of %q is not in its column", name, line)
-			}
-			if !utf8.ValidString(line) || strings.TrimRight(line, " ") != line {
-				t.Errorf("%s: %q has spaces at its end or is not UTF-8", name, line)
+			if d := dirt(line); d != "" || strings.TrimRight(line, " ") != line {
+				t.Errorf("%s: %s or spaces at the end of %q", name, d, line)
 			}
 		}
+	}
+}
+
+// hostileReport says s wherever a report says something.
+func hostileReport(s string) *Report {
+	deep := []Bar{{Name: s, Note: s}}
+	for range 50 {
+		deep = []Bar{{Name: s, Note: s, Bars: deep}, {Name: s, Note: s}}
+	}
+	return &Report{
+		Outcome: Outcome(s), Verdict: s, RPCsCut: map[string]int{s: 1, s + s: 1},
+		Phases: []PhaseReport{{Name: Phase(s), Bars: deep}, {Name: Phase(s)}},
+		Notes:  []Note{{Kind: s, Text: s, Ref: s}}, Checkpoints: []Checkpoint{{Verdict: s}},
+		Stacks: []Stack{{Method: s, Function: s, Source: s}},
+		Spans:  SpanCount{Lost: map[string]int{s: 1}}, Duration: Duration(sec),
+	}
+}
+
+func TestCutMiddle(t *testing.T) {
+	for _, tt := range []struct {
+		s     string
+		width int
+		want  string
+	}{
+		{"connection", 10, "connection"},
+		{"connection", 9, "conn…tion"},
+		{"connection", 8, "conn…ion"},
+		{"connection", 1, "…"},
+		{"", 1, ""},
+		{"ＡＢＣＤ", 8, "ＡＢＣＤ"},
+		{"ＡＢＣＤ", 7, "Ａ…Ｄ"},
+		{"ＡＢＣＤ", 6, "Ａ…Ｄ"},
+		{"e\u0301e\u0301", 2, "e\u0301e\u0301"},
+	} {
+		if got := cutMiddle(tt.s, tt.width); got != tt.want {
+			t.Errorf("%q in %d columns is %q, want %q", tt.s, tt.width, got, tt.want)
+		}
+	}
+}
+
+func TestWrapNote(t *testing.T) {
+	for s, want := range map[string]string{
+		"":            "",
+		"1 handshake": "1 handshake",
+		"no deadline, handler blocked in Recv, 2 messages in, 1 out": "no deadline,|" +
+			"handler blocked in Recv,|2 messages in, 1 out",
+		"peer 10.0.0.3:40003, returned 1.0s after its ctx was cancelled, late": "" +
+			"peer 10.0.0.3:40003,|returned 1.0s after its|ctx was cancelled,|late",
+		"peer [2001:db8:85a3::8a2e:370:7334]:50051": "peer|[2001:db8:85…:7334]:50051",
+	} {
+		if got := strings.Join(wrapNote(s, 25), "|"); got != want {
+			t.Errorf("%q wraps to %q, want %q", s, got, want)
+		}
+	}
+}
+
+// TestColour: only on a terminal, unless the user does not want it. What is told
+// is the same.
+func TestColour(t *testing.T) {
+	t.Setenv("NO_COLOR", "")
+	t.Setenv("TERM", "xterm")
+	null, err := os.OpenFile(os.DevNull, os.O_WRONLY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer null.Close()
+	file, err := os.Create(filepath.Join(t.TempDir(), "report.txt"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	if !colourful(null) { // a character device, as a terminal is
+		t.Error("no colour on a character device")
+	}
+	for name, w := range map[string]io.Writer{"a buffer": &bytes.Buffer{}, "a file": file} {
+		if colourful(w) {
+			t.Errorf("colour in %s", name)
+		}
+	}
+	for key, v := range map[string]string{"NO_COLOR": "1", "TERM": "dumb"} {
+		t.Run(key, func(t *testing.T) {
+			t.Setenv(key, v)
+			if colourful(null) {
+				t.Errorf("colour with %s=%s", key, v)
+			}
+		})
+	}
+	plain, coloured := &textReport{}, &textReport{paint: true}
+	r := everything()
+	r.Phases[5].Bars[0].Culprit = true
+	plain.timeline(r)
+	coloured.timeline(r)
+	if !strings.Contains(coloured.b.String(), "\x1b[1;31m") {
+		t.Error("the culprit is not coloured")
+	}
+	bare := regexp.MustCompile("\x1b\\[[0-9;]*m").ReplaceAllString(coloured.b.String(), "")
+	bare = regexp.MustCompile(" +\n").ReplaceAllString(bare, "\n")
+	if diff := cmp.Diff(plain.b.String(), bare); diff != "" {
+		t.Errorf("colour changes what is told (-plain +coloured):\n%s", diff)
+	}
+	if !strings.Contains(plain.b.String(), culpritMark) {
+		t.Error("without colour the culprit is not marked")
 	}
 }

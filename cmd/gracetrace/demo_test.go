@@ -168,9 +168,12 @@ func TestDemo(t *testing.T) {
 	if err := json.Unmarshal(b, r); err != nil {
 		t.Fatal(err)
 	}
-	if !strings.HasPrefix(res.stdout, "grpc.server.shutdown ") ||
-		!strings.HasSuffix(res.stdout, "\nverdict: "+r.Verdict+"\n") {
-		t.Errorf("printed:\n%s\nverdict of report.json:\n%s", res.stdout, r.Verdict)
+	var want strings.Builder
+	if err := r.WriteText(&want); err != nil {
+		t.Fatal(err)
+	}
+	if !strings.HasPrefix(res.stdout, "grpc.server.shutdown ") || res.stdout != want.String() {
+		t.Errorf("printed:\n%s\nreport.json says:\n%s", res.stdout, want.String())
 	}
 	for _, w := range []wantPhase{
 		{tracer.PhaseHandshakeWait, 2 * time.Second, tracer.HolderHandshake, "tcp", ""},

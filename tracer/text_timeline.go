@@ -1,0 +1,176 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package tracer
+
+import (
+	"fmt"
+	"strings"
+	"time"
+)
+
+// Widths of the columns of the text timeline. What is left is for the notes.
+const (
+	minLabel   = 20
+	maxLabel   = 28 // "  └ handler Greeter/SayHello"
+	timeColumn = 6
+	barColumn  = 16
+	// maxIndent bounds what a report that was read from a file may indent.
+	maxIndent = 12
+)
+
+// culpritMark stands before the bar of a culprit, and of what it is a part of.
+const culpritMark = "▸"
+
+// row is a line of the timeline, and what its note wraps to.
+type row struct {
+	tee, below    string // before its name, and before the lines below it
+	name          string
+	start, length time.Duration
+	note          string
+	culprit       bool
+	style         style // of the bar
+}
+
+func (t *textReport) timeline(r *Report) {
+	t.total = time.Duration(r.Duration)
+	rows := []row{{
+		name: spanRoot, below: stem(len(r.Phases) > 0),
+		length: t.total, note: outcomeNote(r), style: outcomeStyle(r.Outcome),
+	}}
+	for i := range r.Phases {
+		rows = appendPhase(rows, &r.Phases[i], i == len(r.Phases)-1)
+	}
+	t.label = minLabel
+	for i := range rows {
+		rows[i].name, rows[i].note = printable(rows[i].name), printable(rows[i].note)
+		t.label = max(t.label, min(maxLabel, displayWidth(rows[i].tee+rows[i].name)))
+	}
+	for i := range rows {
+		t.row(&rows[i])
+	}
+}
+
+func outcomeNote(r *Report) string {
+	note := string(r.Outcome)
+	if n := cutTotal(r.RPCsCut); n > 0 {
+		note += ", cut " + amount(n, "RPC")
+	}
+	return note
+}
+
+func appendPhase(rows []row, p *PhaseReport, last bool) []row {
+	tee, below := branch(last)
+	rows = append(rows, row{
+		tee: tee, below: below + stem(len(p.Bars) > 0), name: string(p.Name),
+		start: time.Duration(p.Offset), length: time.Duration(p.Duration),
+		note: phaseNote(p),
+	})
+	return appendBars(rows, p.Bars, below)
+}
+
+func phaseNote(p *PhaseReport) string {
+	var notes []string
+	some := p.Name == PhaseHandlerWait && p.LeftAtEnd.Handlers < p.LeftAtStart.Handlers
+	if p.Open && !some {
+		notes = append(notes, "still lasts")
+	}
+	switch n := p.LeftAtStart; p.Name {
+	case PhaseHandshakeWait:
+		notes = counted(notes, n.Handshakes, "handshake")
+	case PhaseGoAway, PhaseConnWait:
+		notes = counted(notes, n.Connections, "connection")
+	case PhaseHandlerWait:
+		notes = counted(notes, n.Handlers, "handler")
+		if left := p.LeftAtEnd.Handlers; p.Open && some {
+			notes = append(notes, fmt.Sprintf("%d still %s", left, verb(left, "runs", "run")))
+		}
+	}
+	return strings.Join(notes, ", ")
+}
+
+func counted(notes []string, n int, what string) []string {
+	if n == 0 {
+		return notes
+	}
+	return append(notes, amount(n, what))
+}
+
+func appendBars(rows []row, bars []Bar, indent string) []row {
+	for i := range bars {
+		b := &bars[i]
+		tee, below := branch(i == len(bars)-1)
+		if len([]rune(indent)) >= maxIndent {
+			tee, below = "", ""
+		}
+		r := row{
+			tee: indent + tee, below: indent + below + stem(len(b.Bars) > 0), name: b.Name,
+			start: time.Duration(b.Offset), length: time.Duration(b.Duration),
+			note: b.Note, culprit: b.Culprit,
+		}
+		if b.Culprit {
+			r.style = styleCulprit
+		}
+		rows = appendBars(append(rows, r), b.Bars, indent+below)
+	}
+	return rows
+}
+
+// branch is what stands before an item of a tree, and before what is below it.
+func branch(last bool) (tee, below string) {
+	if last {
+		return "└ ", "  "
+	}
+	return "├ ", "│ "
+}
+
+// stem leads from an item to what is below it.
+func stem(more bool) string {
+	if more {
+		return "│"
+	}
+	return ""
+}
+
+func (t *textReport) row(r *row) {
+	name := cutMiddle(r.name, max(t.label-displayWidth(r.tee), 1))
+	mark := " "
+	if r.culprit {
+		mark = culpritMark
+	}
+	column := t.label + 1 + timeColumn + 2 + barColumn + 2
+	notes := wrapNote(r.note, textWidth-column)
+	line := t.paint.do(styleTree, r.tee) + t.paint.do(r.style, name) +
+		strings.Repeat(" ", t.label-displayWidth(r.tee)-displayWidth(name)+1) +
+		padLeft(cutMiddle(Duration(r.length).String(), timeColumn), timeColumn) +
+		" " + mark + t.paint.do(r.style, t.bar(r.start, r.length)) + "  "
+	if len(notes) > 0 {
+		line += notes[0]
+	}
+	t.b.WriteString(t.paint.trim(line) + "\n")
+	for _, note := range notes[min(1, len(notes)):] {
+		gap := strings.Repeat(" ", column-displayWidth(r.below))
+		t.b.WriteString(t.paint.do(styleTree, r.below) + gap + note + "\n")
+	}
+}
+
+var eighths = []rune(" ▏▎▍▌▋▊▉█")
+
+// bar is drawn in eighths of a character's width.
+func (t *textReport) bar(start, length time.Duration) string {
+	cells := []rune(strings.Repeat(" ", barColumn))
+	if t.total <= 0 {
+		return string(cells)
+	}
+	at := func(d time.Duration) int {
+		return int(min(max(float64(d)/float64(t.total), -1), 2) * barColumn * 8)
+	}
+	from := max(0, min(at(start), barColumn*8-1))
+	to := min(max(at(start+length), at(start)), barColumn*8)
+	// A part cell can only be filled from its left: the bar starts at a whole.
+	first := from / 8
+	cells[first] = eighths[1]
+	for i := first; i < barColumn && i*8 < to && to > from+1; i++ {
+		cells[i] = eighths[min(8, to-i*8)]
+	}
+	return string(cells)
+}
