@@ -15,6 +15,8 @@ import (
 	"go.opentelemetry.io/otel/codes"
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	"go.opentelemetry.io/otel/trace"
+
+	"github.com/gracetrace/gracetrace/tracer"
 )
 
 // logBuffer is a writer that several goroutines may use.
@@ -81,6 +83,10 @@ func (s *story) show(what string, args arguments) (string, error) {
 	}
 	r := *s.report
 	r.TraceID = "-"
+	// Whether one that is due at the end still comes is chance; see logBuffer.take.
+	r.Checkpoints = slices.DeleteFunc(slices.Clone(r.Checkpoints), func(c tracer.Checkpoint) bool {
+		return c.Offset >= r.Duration
+	})
 	var b strings.Builder
 	if what == "json" {
 		err := r.WriteJSON(&b)
