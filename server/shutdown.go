@@ -52,6 +52,7 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	budget := time.Until(deadline)
 	st, first := s.begin(true, max(budget, 0))
 	if !first {
+		defer st.trace.Joined("Shutdown")()
 		return st.join(ctx)
 	}
 	go st.call(s.grpc.GracefulStop)

@@ -29,8 +29,8 @@ type stop struct {
 	holders  []tracer.Holder // that the forced stop cut
 }
 
-// begin announces a stop call. first is false if there has been one: it is
-// returned, and the call is to join it.
+// begin announces a stop call, on the goroutine of its caller. first is false if
+// there has been one: it is returned, and the call is to join it.
 func (s *Server) begin(graceful bool, budget time.Duration) (st *stop, first bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -89,6 +89,7 @@ func (s *Server) GracefulStop() {
 	}
 	st, first := s.begin(true, 0)
 	if !first {
+		defer st.trace.Joined("GracefulStop")()
 		<-s.over
 		return
 	}
@@ -106,6 +107,9 @@ func (s *Server) Stop() {
 		return
 	}
 	st, first := s.begin(false, 0)
+	if !first {
+		defer st.trace.Joined("Stop")()
+	}
 	switch {
 	case first:
 		defer st.finish(context.Background())

@@ -45,6 +45,8 @@ type Shutdown struct {
 	forced    watch.Instant
 	returned  watch.Instant
 	cancelled map[uint64]watch.Instant // by RPC
+	inside    uint64                   // the RPC whose handler made the call
+	joined    []*joined                // the stop calls after it
 	result    *Report                  // replaced, never changed
 	told      []Checkpoint             // see keepCheckpoint
 }
@@ -55,7 +57,10 @@ type Shutdown struct {
 // A server that is stopped without it, because a framework kept the original
 // *grpc.Server, is traced from the moment when its last listener is closed
 // until its last holder has gone; shutdown.source is then "listener".
+//
+// It must be called on the goroutine of the stop call: see [Shutdown.Joined].
 func (t *Tracer) BeginShutdown(c Call) (*Shutdown, bool) {
+	inside := t.handlerAbove()
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if s := t.current; s != nil {
@@ -66,11 +71,13 @@ func (t *Tracer) BeginShutdown(c Call) (*Shutdown, bool) {
 		case takenBefore:
 			return s, false
 		case takenOver:
+			s.calledBy(inside)
 			return s, true
 		}
 		t.releaseLocked(s) // only a listener was closed: the stop begins now
 	}
 	s := t.beginLocked(c)
+	s.calledBy(inside)
 	s.launch()
 	return s, true
 }
@@ -241,6 +248,7 @@ func (s *Shutdown) timeline() *timeline {
 	tl := &timeline{
 		graceful: s.call.Graceful, unannounced: s.call.unannounced,
 		forced: s.builder.since(s.forced), returned: s.builder.since(s.returned),
+		grpcVersion: s.call.GRPCVersion, inside: s.inside, stops: s.stopLines(),
 	}
 	cancelled := maps.Clone(s.cancelled)
 	s.mu.Unlock()
