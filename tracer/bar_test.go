@@ -4,6 +4,7 @@ package tracer
 
 import (
 	"fmt"
+	"reflect"
 	"testing"
 	"time"
 )
@@ -117,7 +118,8 @@ func TestMoreLastsFromFirstToLast(t *testing.T) {
 	hs[9].start, hs[9].end, hs[9].Held = 4*sec, 5*sec, Duration(sec)
 	list := bars(hs)
 	got := list[len(list)-1]
-	if got.More != 2 || got.Name != "2 more" || got.Offset != Duration(2*sec) || got.Duration != Duration(3*sec) {
+	want := Bar{Name: "2 more", Offset: Duration(2 * sec), Duration: Duration(3 * sec), More: 2}
+	if !reflect.DeepEqual(got, want) {
 		t.Errorf("the last bar is %+v, want 2 more from 2s for 3s", got)
 	}
 }

@@ -31,6 +31,7 @@ type Shutdown struct {
 	spans    *spans
 	building sync.Mutex // guards following
 	builder  builder
+	sight    sight
 
 	wake      chan struct{} // a phase may have ended
 	stop      chan struct{}
@@ -97,6 +98,7 @@ func (t *Tracer) beginLocked(c Call) *Shutdown {
 		}
 	})
 	s.builder = builder{clock: t.table.Clock, call: call, resolve: t.table.Resolve}
+	s.sight.builder = s.builder
 	return s
 }
 
@@ -104,6 +106,7 @@ func (t *Tracer) beginLocked(c Call) *Shutdown {
 func (s *Shutdown) launch() {
 	s.session = s.t.out.Open()
 	s.spans = newSpans(s.session, s.wall, s.t.cfg.origin)
+	s.t.live.began(s)
 	go s.run()
 }
 
@@ -117,6 +120,7 @@ func (t *Tracer) release(s *Shutdown) {
 func (t *Tracer) releaseLocked(s *Shutdown) {
 	if t.current == s {
 		t.current = nil
+		t.live.ended(s)
 		t.table.Unwatch()
 	}
 }
@@ -244,16 +248,21 @@ func (s *Shutdown) view() (*timeline, []phaseView) {
 func (s *Shutdown) timeline() *timeline {
 	s.building.Lock()
 	defer s.building.Unlock()
+	return s.timelineBy(&s.builder)
+}
+
+// timelineBy makes a timeline with a builder that nobody else uses meanwhile.
+func (s *Shutdown) timelineBy(b *builder) *timeline {
 	s.mu.Lock()
 	tl := &timeline{
 		graceful: s.call.Graceful, unannounced: s.call.unannounced,
-		forced: s.builder.since(s.forced), returned: s.builder.since(s.returned),
+		forced: b.since(s.forced), returned: b.since(s.returned),
 		grpcVersion: s.call.GRPCVersion, inside: s.inside, stops: s.stopLines(),
 	}
 	cancelled := maps.Clone(s.cancelled)
 	s.mu.Unlock()
 	snap := s.t.table.Snapshot()
-	s.builder.add(tl, &snap, cancelled)
+	b.add(tl, &snap, cancelled)
 	tl.settle()
 	tl.infer()
 	return tl

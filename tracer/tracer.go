@@ -35,8 +35,9 @@ type Tracer struct {
 
 // core is what the Tracers of one process share.
 type core struct {
-	cfg *config
-	out *exporter.Exporter
+	cfg  *config
+	out  *exporter.Exporter
+	live live
 }
 
 // New makes a Tracer. It checks the options and the GRACETRACE_* environment

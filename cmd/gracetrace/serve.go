@@ -32,6 +32,7 @@ type serveFlags struct {
 	grace            durationValue
 	handshakeTimeout durationValue
 	tls              bool
+	debug            addrValue
 }
 
 func newServe() *cobra.Command {
@@ -45,13 +46,15 @@ func newServe() *cobra.Command {
 		Long: `serve runs the server of the demo until SIGTERM or SIGINT, stops it gracefully
 and prints on stdout where the time went. With --cycle it also stops and starts
 again by itself, so that there are always new traces to look at. Its clients are
-those of 'gracetrace load', or your own.
+those of 'gracetrace load', or your own. With --debug it shows on another port
+what holds a stop while it lasts.
 
 Its exit code is that of a program that returns the error of server.Run: 0 when
 the last stop was graceful, 1 when it was forced and RPCs were cut. A second
 signal ends it at once.`,
 		Example: `  gracetrace serve --cycle 30s
-  gracetrace serve --addr :50051 --grace 25s --handshake-timeout 3s`,
+  gracetrace serve --addr :50051 --grace 25s --handshake-timeout 3s
+  gracetrace serve --debug :6060    # curl localhost:6060/debug/shutdown`,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return f.run(cmd.Context(), cmd.OutOrStdout(), cmd.ErrOrStderr())
@@ -64,6 +67,8 @@ signal ends it at once.`,
 		"grace period, from the signal to the exit (default $"+envGrace+" or 25s)")
 	flags.Var(&f.handshakeTimeout, "handshake-timeout",
 		"how long a client may take to say its first word; grpc-go's own default is 120s")
+	flags.Var(&f.debug, "debug",
+		"show what holds a stop at http://ADDR"+debugPath+"; without a host on this machine alone")
 	flags.BoolVar(&f.tls, "tls", false, "serve over TLS, with a certificate made for the occasion")
 	return cmd
 }
@@ -88,6 +93,11 @@ func (f *serveFlags) run(ctx context.Context, stdout, stderr io.Writer) error {
 		return err
 	}
 	defer t.Close()
+	endDebug, err := f.serveDebug(ctx, t)
+	if err != nil {
+		return err
+	}
+	defer endDebug()
 	conf := greeterConfig{grace: f.grace.d, handshakeTimeout: f.handshakeTimeout.d}
 	if f.tls {
 		if conf.tls, _, err = selfsigned.Config(); err != nil {
