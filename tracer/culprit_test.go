@@ -40,7 +40,7 @@ func TestWhichPartIsBlamed(t *testing.T) {
 			"the RPC that ended last",
 			returnedAt(9*sec, oneListener, conn(told(0), goneAt(9*sec)),
 				unary(-sec, 5*sec), stream(-sec, 9*sec, inRecv(9*sec))),
-			rpc1 + "in Recv: no deadline, handler blocked in Recv, 2 messages in, 1 out",
+			rpc1 + "in Recv: no deadline, handler blocked in Recv for 9.0s, 2 messages in, 1 out, not told of the shutdown",
 		}, {
 			"the older of two that ended together",
 			returnedAt(9*sec, oneListener,
@@ -92,12 +92,14 @@ func TestWhichPartIsBlamed(t *testing.T) {
 		}, {
 			"bytes that a peer does not read: the handler has returned",
 			unfinishedAt(9*sec, oneListener, conn(told(0), streams(1)), unary(-sec, 2*sec)),
-			c1 + "streams open: 1 stream still open although the handlers have returned",
+			c1 + "bytes unsent: 1 stream still open although the handlers have returned: " +
+				"the client does not read the answer",
 		}, {
 			"bytes that it read at last",
 			returnedAt(9*sec, oneListener,
 				conn(told(0), streamsDone(9*sec), goneAt(9*sec)), unary(-sec, 2*sec)),
-			c1 + "streams open: its last stream was closed 7.0s after the handlers had returned",
+			c1 + "bytes unsent: its last stream was closed 7.0s after the handlers had returned: " +
+				"the client did not read the answer",
 		}, {
 			"streams that no interceptor sees, cut by the peer: no linger",
 			returnedAt(9*sec, oneListener, conn(told(0), streams(2), goneAt(9*sec))),

@@ -43,7 +43,8 @@ func TestEnding(t *testing.T) {
 			returnedAt(8*sec+ms, oneListener, conn(told(0), goneAt(8*sec)), unary(0, 8*sec), forcedAt(8*sec)),
 			OutcomeForced,
 			"conn wait took 8.0s of 8.0s: " + rpc + "open 8.0s, no deadline, handler running; " +
-				"the forced stop released it, cutting 1 RPC",
+				"the forced stop released it, cutting 1 RPC; " +
+				"its handler returned 0µs after the cancel: it only lacked a signal",
 		}, {
 			"forced in handshake wait: the peer is cut, and the clients never told",
 			returnedAt(5*sec+ms, oneListener, raw(settledAt(5*sec), closedAt(5*sec)), conn(goneAt(5*sec)),

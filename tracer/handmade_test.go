@@ -69,7 +69,7 @@ func raw(changes ...connChange) change {
 		c := connLine{
 			id: uint64(n), peer: fmt.Sprintf("10.0.0.%d:%d", n, 40000+n), listener: "10.0.0.100:50051",
 			accepted: -time.Minute, handshake: -time.Minute, settled: never,
-			timeout: 2 * time.Minute, writeSince: never,
+			timeout: 2 * time.Minute, writeSince: never, reading: true, lastLate: never,
 			longWrite: [2]time.Duration{never, never}, goAway: never, pingAck: never,
 			finalGoAw: never, streamsDone: never, closed: never, gone: never,
 		}
@@ -108,6 +108,14 @@ func streamsDone(at time.Duration) connChange {
 }
 func unseen(c *connLine) { c.frames = false }
 
+// notReadSince says that no Read has been in flight since a moment.
+func notReadSince(at time.Duration) connChange {
+	return func(c *connLine) { c.reading, c.lastRead = false, at }
+}
+
+// halfOpen says on how many streams the client has not ended its side.
+func halfOpen(n int) connChange { return func(c *connLine) { c.streams, c.halfOpen = n, n } }
+
 // told says that it got its GOAWAYs and acknowledged the PING at once.
 func told(at time.Duration) connChange {
 	return func(c *connLine) { c.goAway, c.pingAck, c.finalGoAw = at, at, at }
@@ -127,6 +135,8 @@ func unary(begin, end time.Duration, changes ...rpcChange) change {
 		r := rpcLine{
 			id: uint64(len(tl.rpcs) + 1), method: sayHello, conn: len(tl.conns) - 1,
 			begin: begin, end: end, cancelled: never, deadline: never,
+			recv: operationLine{since: never, until: never},
+			send: operationLine{since: never, until: never},
 		}
 		if r.conn >= 0 {
 			r.peer = tl.conns[r.conn].peer
@@ -145,8 +155,15 @@ func stream(begin, end time.Duration, changes ...rpcChange) change {
 	}}, changes...)...)
 }
 
-func inRecv(held time.Duration) rpcChange    { return func(r *rpcLine) { r.recv.held = held } }
-func inSend(held time.Duration) rpcChange    { return func(r *rpcLine) { r.send.held = held } }
+func inRecv(held time.Duration) rpcChange { return func(r *rpcLine) { r.recv.longest(r, held) } }
+func inSend(held time.Duration) rpcChange { return func(r *rpcLine) { r.send.longest(r, held) } }
+
+// longest is one Recv or Send since the call, or since the RPC began.
+func (o *operationLine) longest(r *rpcLine, held time.Duration) {
+	o.held, o.since = held, max(r.begin, 0)
+	o.until = o.since + held
+}
+
 func cancelledAt(at time.Duration) rpcChange { return func(r *rpcLine) { r.cancelled = at } }
 func deadlineAt(at time.Duration) rpcChange  { return func(r *rpcLine) { r.deadline = at } }
 func onUnknownConnection(r *rpcLine)         { r.conn, r.peer = -1, "" }

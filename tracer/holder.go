@@ -118,6 +118,8 @@ type holderKey struct {
 func (tl *timeline) holders(p phaseLine) []holder {
 	var hs []holder
 	switch p.phase {
+	case PhaseQuit:
+		hs = tl.lockHolder(p)
 	case PhaseListenerClose:
 		hs = tl.closingListeners(p)
 	case PhaseHandshakeWait:
@@ -131,6 +133,7 @@ func (tl *timeline) holders(p phaseLine) []holder {
 	case PhaseHandlerWait:
 		hs = tl.handlers(p)
 	}
+	hs = append(hs, tl.hooks(p)...)
 	slices.SortStableFunc(hs, func(a, b holder) int { return cmp.Compare(a.start, b.start) })
 	return hs
 }
@@ -195,7 +198,7 @@ func (tl *timeline) handshakes(p phaseLine) (hs []holder) {
 		}
 		h.Kind, h.Peer, h.Listener, h.Local = HolderHandshake, c.peer, c.listener, string(c.where)
 		h.Age = Duration(h.end - c.accepted)
-		h.State, h.Detail = handshakeState(c)
+		h.State, h.Detail = tl.handshakeState(c)
 		if len(tl.listeners) > 1 {
 			h.Detail += ", on " + c.listener
 		}
@@ -217,14 +220,16 @@ func (tl *timeline) handshakes(p phaseLine) (hs []holder) {
 	return hs
 }
 
-func handshakeState(c *connLine) (State, string) {
+func (tl *timeline) handshakeState(c *connLine) (State, string) {
 	read := fmt.Sprintf("%d bytes read", c.bytesRead)
 	switch {
-	case c.stage == watch.StageTLS:
+	case tl.is(ruleCallback, tl.inUserCode(c)):
+		return stateCallback, "inside user code, " + read
+	case tl.is(ruleTLS, c.stage == watch.StageTLS):
 		return stateTLS, "inside the credentials' handshake, " + read
-	case c.stage == watch.StagePreface && c.transport:
+	case tl.is(rulePreface, c.stage == watch.StagePreface) && c.transport:
 		return statePreface, read
-	case c.stage == watch.StagePreface:
+	case tl.is(rulePreface, c.stage == watch.StagePreface):
 		return statePreface, "credentials' handshake done, no HTTP/2 preface, " + read
 	}
 	return stateTCP, read

@@ -3,9 +3,7 @@
 package tracer
 
 import (
-	"fmt"
 	"slices"
-	"strings"
 	"time"
 )
 
@@ -27,7 +25,7 @@ func (tl *timeline) unsent(p phaseLine) (hs []holder) {
 		h := connHolder(c, "goaway")
 		if tl.place(&h, p, c.settled, min(c.goAway, c.closed, c.gone)) &&
 			h.Held >= Duration(goAwayShown) {
-			h.State, h.Detail = goAwayState(c, h.end)
+			h.State, h.Detail = stateGoAwayUnsent, "the first GOAWAY has not left"
 			if !h.Open && c.goAway <= h.end {
 				h.Detail = "the first GOAWAY left after " + h.Held.String()
 			}
@@ -61,7 +59,7 @@ func (tl *timeline) connections(p phaseLine) (hs []holder) {
 		}
 	}
 	for _, r := range rpcs[len(tl.conns)] {
-		if h, ok := tl.rpc(r, p); ok && (p.end >= tl.now || min(r.end, tl.freed(r)) <= p.end) {
+		if h, ok := tl.rpc(r, p, false); ok && (p.end >= tl.now || min(r.end, tl.freed(r)) <= p.end) {
 			hs = append(hs, h)
 		}
 	}
@@ -107,14 +105,7 @@ func connHolder(c *connLine, part string) holder {
 	return h
 }
 
-func goAwayState(c *connLine, at time.Duration) (State, string) {
-	if since, ok := c.blocked(at); ok {
-		return stateWriteBlocked, "a Write has been blocked for " + Duration(at-since).String()
-	}
-	return stateGoAwayUnsent, "the first GOAWAY has not left"
-}
-
-// connParts puts below a connection what it consisted of, and names the part
+// connParts puts below a connection what it consisted of, and blames the part
 // that held it longest on its way out: an RPC or the PING's acknowledgement,
 // which run side by side, and then the linger. Of the first two the RPC is
 // blamed if both still hold: for the other grpc waits 5 s at most.
@@ -124,35 +115,40 @@ func (tl *timeline) connParts(h *holder, p phaseLine, c *connLine, rpcs []*rpcLi
 	if acked {
 		h.children = append(h.children, ack)
 	}
-	lastRPC := p.start
+	e := &connEvidence{connLine: c, tl: tl, h: h, lastRPC: p.start}
+	incomplete := tl.onlyHalfOpen(c, rpcs)
 	for _, r := range rpcs {
-		rh, ok := tl.rpc(r, p)
+		rh, ok := tl.rpc(r, p, incomplete)
 		if !ok {
+			if r.cancelled <= h.end && r.end > h.end {
+				e.ignoring++
+			}
 			continue
 		}
+		e.handlers++
 		h.children = append(h.children, rh)
-		if h.blame < 0 || later(&rh, &h.children[h.blame]) {
+		if h.blame < 0 || tl.later(&rh, &h.children[h.blame]) {
 			h.blame = len(h.children) - 1
 		}
-		lastRPC = max(lastRPC, rh.end)
+		e.lastRPC = max(e.lastRPC, rh.end)
 	}
-	if acked && (h.blame < 0 || later(&ack, &h.children[h.blame])) {
+	if acked && (h.blame < 0 || tl.is(ruleAckLater, tl.later(&ack, &h.children[h.blame]))) {
 		h.blame = 0
 	}
-	start := lastRPC
+	start := e.lastRPC
 	if c.streamsDone != never {
 		start = max(start, c.streamsDone)
 	}
 	if l, ok := tl.linger(c, p, start); ok {
 		h.children = append(h.children, l)
-		if h.blame < 0 || l.Open || l.Held > h.children[h.blame].Held {
+		if h.blame < 0 || tl.is(ruleLinger, l.Open || l.Held > h.children[h.blame].Held) {
 			h.blame = len(h.children) - 1
 		}
 	}
-	if h.unexplained() {
+	if h.blame >= 0 && tl.is(ruleUnexplained, h.unexplained()) {
 		h.blame = -1
 	}
-	tl.connState(h, c, lastRPC)
+	e.state()
 }
 
 func connAttrs(c *connLine) []attr {
@@ -162,72 +158,6 @@ func connAttrs(c *connLine) []attr {
 			attr{keyPingAcked, c.pingAck != never})
 	}
 	return append(attrs, c.lateAttrs()...)
-}
-
-// unexplained reports whether a connection held for longer before and after its
-// parts than the part that would be blamed for it, or still holds while that
-// part has let go.
-func (h *holder) unexplained() bool {
-	if h.blame < 0 {
-		return false
-	}
-	blamed := &h.children[h.blame]
-	if h.Open != blamed.Open {
-		return true
-	}
-	first, last := h.end, h.start
-	for i := range h.children {
-		first, last = min(first, h.children[i].start), max(last, h.children[i].end)
-	}
-	return Duration(first-h.start+h.end-last) > blamed.Held
-}
-
-// connState says in a connection's own words what its parts say, or what is
-// known where they explain nothing.
-func (tl *timeline) connState(h *holder, c *connLine, lastRPC time.Duration) {
-	var parts []string
-	handlers := false
-	for i := range h.children {
-		part := &h.children[i]
-		if part.State == statePingUnacked || part.State == stateLinger {
-			parts = append(parts, fmt.Sprintf("%s for %s", part.Detail, part.Held))
-		}
-		handlers = handlers || part.Kind == HolderRPC
-	}
-	half := (h.end - h.start) / 2
-	switch {
-	case h.blame >= 0 && h.children[h.blame].Kind == HolderConnection:
-		h.State, h.Detail = h.children[h.blame].State, strings.Join(parts, ", then ")
-	case h.blame >= 0: // the RPC says it
-	case !c.frames:
-		h.Detail = "its frames were not seen"
-	case tl.graceful && c.goAway > h.end:
-		h.State, h.Detail = goAwayState(c, h.end)
-	case tl.graceful && c.goAway-h.start > half:
-		h.State = stateGoAwayUnsent
-		h.Detail = "its first GOAWAY left only after " + Duration(c.goAway-h.start).String()
-	case c.streams > 0 && handlers:
-		h.State = stateStreams
-		h.Detail = fmt.Sprintf("%d %s still open although the handlers have returned",
-			c.streams, plural(c.streams, "stream"))
-	case c.streams > 0:
-		h.State = stateStreams
-		h.Detail = fmt.Sprintf("%d %s open that no handler is seen to have",
-			c.streams, plural(c.streams, "stream"))
-	case handlers && c.streamsDone != never && c.streamsDone-lastRPC > half:
-		h.State = stateStreams
-		h.Detail = fmt.Sprintf("its last stream was closed %s after the handlers had returned",
-			Duration(c.streamsDone-lastRPC))
-	}
-}
-
-// later reports whether a let go after b. Of two that still hold, or let go at
-// the same moment, the one that is listed first is blamed: the older one.
-func later(a, b *holder) bool {
-	if a.Open != b.Open {
-		return a.Open
-	}
-	return a.end > b.end
 }
 
 // ack is the time from the first GOAWAY to the acknowledgement of the PING

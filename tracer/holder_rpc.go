@@ -9,15 +9,16 @@ import (
 )
 
 // rpc returns an RPC as a holder of a connection: until its handler returned,
-// the client cancelled it, or its connection was gone.
-func (tl *timeline) rpc(r *rpcLine, p phaseLine) (holder, bool) {
+// the client cancelled it, or its connection was gone. incomplete says that the
+// client has not ended its side of any stream of the connection.
+func (tl *timeline) rpc(r *rpcLine, p phaseLine, incomplete bool) (holder, bool) {
 	h := tl.rpcHolder(r, HolderRPC)
 	if !tl.place(&h, p, r.begin, min(r.end, tl.freed(r))) {
 		return h, false
 	}
 	h.Age = Duration(h.end - r.begin)
-	h.State = rpcState(r, h.Held)
-	h.Detail = strings.Join(append(deadline(r, h.end), rpcDetail(r, h.State)...), ", ")
+	h.State = tl.rpcState(r, &h, incomplete)
+	h.Detail = strings.Join(append(deadline(r, h.end), tl.rpcDetail(r, &h)...), ", ")
 	return h, true
 }
 
@@ -31,9 +32,14 @@ func (tl *timeline) handlers(p phaseLine) (hs []holder) {
 			continue
 		}
 		h.Age = Duration(h.end - r.begin)
-		h.State = rpcState(r, h.Held)
-		if since := tl.freed(r); since < h.end {
+		h.State = tl.rpcState(r, &h, false)
+		if h.State == stateFromInside {
+			h.Detail = strings.Join(tl.rpcDetail(r, &h), ", ")
+		} else if since := tl.freed(r); since < h.end {
 			h.Detail = ignoredFor(since, &h)
+			if where := tl.at(r); where != "" {
+				h.Detail += ", last seen" + where
+			}
 			h.attrs = append(h.attrs, attr{keyCtxCancelled, (h.end - max(since, 0)).Seconds()})
 		}
 		hs = append(hs, h)
@@ -72,17 +78,33 @@ func (tl *timeline) rpcHolder(r *rpcLine, kind HolderKind) holder {
 }
 
 // rpcState is what the handler did for most of the time it held.
-func rpcState(r *rpcLine, held Duration) State {
-	half := time.Duration(held) / 2
+func (tl *timeline) rpcState(r *rpcLine, h *holder, incomplete bool) State {
+	stack, known := tl.stack(r.id)
 	switch {
-	case !r.stream:
-		return stateInHandler
-	case r.send.held > 0 && r.send.held >= half:
+	case tl.stopFrom(r) != "":
+		return stateFromInside
+	case tl.is(ruleDecoding, !r.stream && stack.decoding),
+		tl.is(ruleHalfOpen, incomplete && !r.stream && h.Open && !known):
+		return stateIncomplete
+	case tl.is(ruleInSend, r.mostly(&r.send, h)):
 		return stateInSend
-	case r.recv.held > 0 && r.recv.held >= half:
+	case tl.is(ruleInRecv, r.mostly(&r.recv, h)):
 		return stateInRecv
 	}
 	return stateInHandler
+}
+
+// mostly reports whether a stream was in Recv or Send for half of what it held,
+// in one go; or since the call in many, if its connection was there: without one
+// they return at once.
+func (r *rpcLine) mostly(o *operationLine, h *holder) bool {
+	if !r.stream || o.since == never {
+		return false
+	}
+	if 2*o.overlap(h.start, h.end) >= h.end-h.start {
+		return true
+	}
+	return h.Kind == HolderRPC && 2*o.held >= h.end-max(r.begin, 0)
 }
 
 func deadline(r *rpcLine, at time.Duration) []string {
@@ -95,19 +117,53 @@ func deadline(r *rpcLine, at time.Duration) []string {
 	return []string{"deadline in " + Duration(r.deadline-at).String()}
 }
 
-func rpcDetail(r *rpcLine, s State) []string {
+func (tl *timeline) rpcDetail(r *rpcLine, h *holder) []string {
 	var words []string
-	switch s {
+	switch h.State {
+	case stateFromInside:
+		words = append(words, fmt.Sprintf("its handler called %s%s and waits for itself",
+			tl.stopFrom(r), tl.at(r)))
+	case stateIncomplete:
+		words = append(words, "the client has not sent all of its message")
 	case stateInRecv:
-		words = append(words, "handler blocked in Recv")
+		words = append(words, tl.blockedIn("Recv", &r.recv, r, h))
 	case stateInSend:
-		words = append(words, "handler blocked in Send")
+		words = append(words, tl.blockedIn("Send", &r.send, r, h))
 	default:
-		words = append(words, "handler running")
+		words = append(words, "handler running"+tl.at(r))
 	}
 	if r.stream {
 		words = append(words, fmt.Sprintf("%d %s in, %d out",
 			r.recv.count, plural(int(r.recv.count), "message"), r.send.count))
+		words = append(words, tl.untoldHandler(h)...)
 	}
 	return words
+}
+
+// untoldHandler says that a stream's handler cannot know of the shutdown.
+func (tl *timeline) untoldHandler(h *holder) []string {
+	switch {
+	case !tl.graceful || h.Kind != HolderRPC:
+		return nil
+	case h.State == stateInRecv:
+		return []string{"not told of the shutdown"}
+	case h.State == stateInHandler:
+		return []string{"ctx not cancelled by GracefulStop"}
+	}
+	return nil
+}
+
+// blockedIn says since when a handler was in Recv or Send, and where.
+func (tl *timeline) blockedIn(what string, o *operationLine, r *rpcLine, h *holder) string {
+	s := "handler blocked in " + what + tl.at(r)
+	if once := min(o.until, h.end) - o.since; 2*once >= h.end-h.start {
+		s += " for " + Duration(once).String()
+	}
+	return s
+}
+
+// at says where a handler was, if its stack is known.
+func (tl *timeline) at(r *rpcLine) string {
+	s, _ := tl.stack(r.id)
+	return at(s.source)
 }

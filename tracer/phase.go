@@ -136,7 +136,38 @@ func (tl *timeline) handshakeWaitEnd(start time.Duration) time.Duration {
 	for i := range tl.conns {
 		end = max(end, tl.conns[i].handshakeOver())
 	}
+	for i := range tl.dumps {
+		if d := &tl.dumps[i]; d.stop == stopInWait && d.at >= end {
+			end = tl.told(d.at, end)
+		}
+	}
 	return end
+}
+
+// told is when the first GOAWAY left after a moment at which grpc's stop stood
+// in a WaitGroup. If a connection was there it was not the handlers' that it
+// waited for: something that is not seen was left of the handshakes. end is what
+// it is otherwise.
+func (tl *timeline) told(at, end time.Duration) time.Duration {
+	first, open := never, false
+	for i := range tl.conns {
+		c := &tl.conns[i]
+		if !c.transport || c.settled > at || c.gone <= at {
+			continue
+		}
+		if c.goAway > 0 && c.goAway <= at {
+			return end
+		}
+		next := max(c.goAway, at)
+		if !c.frames {
+			next = at // its GOAWAY is not seen
+		}
+		first, open = min(first, next, c.gone), true
+	}
+	if !open {
+		return end
+	}
+	return first
 }
 
 func (tl *timeline) goAwayEnd(start time.Duration) time.Duration {
@@ -167,6 +198,13 @@ func (tl *timeline) connWaitEnd(start time.Duration) time.Duration {
 	if tl.blind() { // the RPCs are all we know of connections
 		for i := range tl.rpcs {
 			end = max(end, tl.rpcs[i].end)
+		}
+	}
+	for i := range tl.dumps {
+		// All sockets are closed, and grpc still waits for connections: user
+		// code keeps it from removing one. Nobody says when that ends.
+		if d := &tl.dumps[i]; d.stop == stopInCond && d.began >= end {
+			return never
 		}
 	}
 	return end

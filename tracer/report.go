@@ -138,15 +138,8 @@ func (r *Report) WriteJSON(w io.Writer) error {
 
 // report makes a Report of a timeline. start is the wall clock at the call.
 func (tl *timeline) report(views []phaseView, start time.Time) *Report {
-	call := "GracefulStop"
-	switch {
-	case tl.unannounced:
-		call = ""
-	case !tl.graceful:
-		call = "Stop"
-	}
 	r := &Report{
-		Version: 1, Call: call, Start: start, Duration: whole(min(tl.returned, tl.now)),
+		Version: 1, Call: tl.call(), Start: start, Duration: whole(min(tl.returned, tl.now)),
 		Outcome: tl.outcome(views), Verdict: tl.verdict(views), RPCsCut: tl.cutRPCs(),
 	}
 	for i := range views {

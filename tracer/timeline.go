@@ -38,9 +38,30 @@ type timeline struct {
 
 	stops   []stopLine  // the stop calls after the first
 	clients clientsLine // what clients met
-	dump    *dump       // of the goroutines; nil: none was taken
+	dumps   []dump      // of the goroutines, the earliest first
 
 	grpcVersion string
+	flipped     rule // a test turns it round
+}
+
+// stack is the last that is known of an RPC's.
+func (tl *timeline) stack(rpc uint64) (stackLine, bool) {
+	for i := range slices.Backward(tl.dumps) {
+		if s, ok := tl.dumps[i].rpcs[rpc]; ok {
+			return s, true
+		}
+	}
+	return stackLine{}, false
+}
+
+// seen is the last dump that was taken in a phase; nil if there is none.
+func (tl *timeline) seen(p phaseLine) *dump {
+	for i := range slices.Backward(tl.dumps) {
+		if d := &tl.dumps[i]; d.at >= p.start && d.at <= min(p.end, tl.now) {
+			return d
+		}
+	}
+	return nil
 }
 
 // stopLine is a stop call on a server that was being stopped.
@@ -63,7 +84,7 @@ type clientsLine struct {
 
 // dump is what the goroutines of the process told at one moment.
 type dump struct {
-	at         time.Duration
+	began, at  time.Duration // at: when it had been taken
 	goroutines int
 	skipped    string               // why it tells nothing: too many goroutines
 	rpcs       map[uint64]stackLine // by RPC, matched exactly
@@ -168,6 +189,14 @@ type rpcLine struct {
 type operationLine struct {
 	held  time.Duration // spent in it since the call
 	count int64         // messages
+	// since and until are of the longest one that was in flight after the call;
+	// since is never if there was none, until while it is in flight.
+	since, until time.Duration
+}
+
+// overlap is how much of the time from start to end the longest one lasted.
+func (o *operationLine) overlap(start, end time.Duration) time.Duration {
+	return max(0, min(o.until, end)-max(o.since, start))
 }
 
 // caller is what an RPC's context tells, read once.
@@ -310,8 +339,7 @@ func (b *builder) rpc(s *watch.RPCState, known map[uint64]caller) rpcLine {
 	r := rpcLine{
 		id: s.ID, method: s.Method, stream: s.Stream,
 		begin: b.since(s.Begin), end: b.since(s.End), cancelled: never, deadline: never,
-		recv: operationLine{s.Recv.Held, s.Recv.Count},
-		send: operationLine{s.Send.Held, s.Send.Count},
+		recv: b.operation(&s.Recv), send: b.operation(&s.Send),
 	}
 	if d, ok := s.Ctx.Deadline(); ok {
 		r.deadline = b.since(b.clock.At(d))
@@ -330,4 +358,8 @@ func (b *builder) rpc(s *watch.RPCState, known map[uint64]caller) rpcLine {
 	b.callers[s.ID] = c
 	r.caller = c
 	return r
+}
+
+func (b *builder) operation(o *watch.OperationState) operationLine {
+	return operationLine{o.Held, o.Count, b.since(o.Since), b.since(o.Until)}
 }

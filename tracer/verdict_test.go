@@ -94,7 +94,8 @@ func TestVerdict(t *testing.T) {
 			returnedAt(3*sec, oneListener, conn(told(0), goneAt(3*sec)),
 				stream(-sec, 3*sec, inRecv(3*sec), func(r *rpcLine) { r.method = other })),
 			"conn wait took 3.0s of 3.0s: rpc _OTHER (x.Y/Z) from 10.0.0.1:40001, open 4.0s, " +
-				"no deadline, handler blocked in Recv, 2 messages in, 1 out",
+				"no deadline, handler blocked in Recv for 3.0s, 2 messages in, 1 out, "+
+				"not told of the shutdown",
 		}, {
 			"a handler that ignores its context",
 			returnedAt(15*sec, oneListener, conn(told(0), goneAt(2*sec)), unary(-3*sec, 15*sec)),
@@ -121,7 +122,7 @@ func TestVerdict(t *testing.T) {
 			unfinishedAt(5*sec, oneListener, conn(told(0)),
 				stream(-sec, never, inSend(5*sec), deadlineAt(4*sec))),
 			"conn wait for 5.0s so far: rpc greeter.v1.Greeter/Chat from 10.0.0.1:40001, open 6.0s, " +
-				"deadline passed, handler blocked in Send, 2 messages in, 1 out",
+				"deadline passed, handler blocked in Send for 5.0s, 2 messages in, 1 out",
 		}, {
 			"a handshake still lasts",
 			unfinishedAt(5*sec, oneListener, raw()),

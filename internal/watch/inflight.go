@@ -48,13 +48,20 @@ type operation struct {
 	since atomicInstant // in flight since
 	held  atomic.Int64  // nanoseconds spent in it during a shutdown
 	count atomic.Int64  // messages
+	// The longest one during a shutdown, of those that have ended.
+	longSince, longUntil atomicInstant
 }
 
 func (o *operation) begin(s *Server) { o.since.Store(int64(s.Now())) }
 
 func (o *operation) end(s *Server, ok bool) {
 	if call := s.watchedSince.get(); call != 0 {
-		o.held.Add(int64(s.Now() - max(call, o.since.get())))
+		since, now := o.since.get(), s.Now()
+		o.held.Add(int64(now - max(call, since)))
+		if now-max(call, since) >= o.longUntil.get()-max(call, o.longSince.get()) {
+			o.longSince.Store(int64(since))
+			o.longUntil.Store(int64(now))
+		}
 	}
 	o.since.Store(0)
 	if ok {
@@ -63,18 +70,30 @@ func (o *operation) end(s *Server, ok bool) {
 }
 
 func (o *operation) state(call, now Instant) OperationState {
-	st := OperationState{Since: o.since.get(), Held: time.Duration(o.held.Load()), Count: o.count.Load()}
-	if st.Since != 0 && call != 0 {
-		st.Held += time.Duration(now - max(call, st.Since))
+	since := o.since.get()
+	st := OperationState{
+		Since: o.longSince.get(), Until: o.longUntil.get(),
+		Held: time.Duration(o.held.Load()), Count: o.count.Load(),
+	}
+	if since == 0 {
+		return st
+	}
+	if call != 0 {
+		st.Held += time.Duration(now - max(call, since))
+	}
+	if now-max(call, since) >= st.Until-max(call, st.Since) {
+		st.Since, st.Until = since, 0
 	}
 	return st
 }
 
 // OperationState is a snapshot of a stream's RecvMsg or SendMsg.
 type OperationState struct {
-	Since Instant       // in flight since; zero: it is not
-	Held  time.Duration // spent in it since Watch
-	Count int64         // messages
+	// Since and Until are of the longest one since Watch; Until is zero while it
+	// is in flight. Both are zero if there was none.
+	Since, Until Instant
+	Held         time.Duration // spent in it since Watch
+	Count        int64         // messages
 }
 
 // RecvBegin is called before a RecvMsg.

@@ -140,14 +140,19 @@ func TestStreamOperations(t *testing.T) {
 		}
 		check(OperationState{Since: since, Held: time.Second}, OperationState{Count: 1})
 		msgs.RecvEnd(s, true)
+		recv := OperationState{Since: since, Until: s.Now(), Held: time.Second, Count: 1}
 		wait()
+		send := OperationState{Since: s.Now(), Held: time.Second, Count: 1}
 		msgs.SendBegin(s)
 		wait()
 		msgs.SendEnd(s, false)
-		held := OperationState{Held: time.Second, Count: 1}
-		check(held, held)
+		send.Until = s.Now()
+		msgs.RecvBegin(s) // a shorter one
+		msgs.RecvEnd(s, true)
+		recv.Count++
+		check(recv, send)
 		s.EndStream(&r)
 		wait()
-		check(held, held)
+		check(recv, send)
 	})
 }

@@ -1,0 +1,274 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package tracer
+
+import (
+	"fmt"
+	"time"
+)
+
+// who names a holder in a few words.
+func (h *Holder) who() string {
+	s := string(h.Kind)
+	switch {
+	case h.Kind == HolderListener:
+		return s + " " + h.Listener
+	case h.Kind == HolderUserHook:
+		return s + " " + h.Function + at(h.Source)
+	case h.Kind == HolderStopCall:
+		return "another " + s
+	case h.Original != "":
+		s += fmt.Sprintf(" %s (%s)", h.Method, h.Original)
+	case h.Method != "":
+		s += " " + h.Method
+	}
+	if h.Peer == "" {
+		return s + " on an unknown connection"
+	}
+	s += " from " + h.Peer
+	if h.Local != "" {
+		s += " (" + h.Local + ")"
+	}
+	if h.Client != "" {
+		s += " for " + h.Client
+	}
+	return s
+}
+
+// at says where something is, if that is known.
+func at(source string) string {
+	if source == "" {
+		return ""
+	}
+	return " at " + source
+}
+
+// sentence says who held and why.
+func (h *holder) sentence() string {
+	who := h.who()
+	switch {
+	case h.Kind == HolderHandshake:
+		return fmt.Sprintf("%s %s %s, %s", who, h.ended, h.Age, h.Detail)
+	case h.Kind == HolderListener, h.Kind == HolderUserHook, h.Kind == HolderStopCall,
+		h.State == statePingUnacked, h.State == stateLinger:
+		return fmt.Sprintf("%s, %s", who, h.Detail)
+	case h.Detail == "":
+		return fmt.Sprintf("%s, open %s", who, h.Age)
+	}
+	return fmt.Sprintf("%s, open %s, %s", who, h.Age, h.Detail)
+}
+
+const (
+	// nothingHeld is the longest hold that is not worth a name.
+	nothingHeld = 5 * time.Millisecond
+	// onlyScheduled is the longest phase without a holder that a busy machine
+	// explains.
+	onlyScheduled = 100 * time.Millisecond
+)
+
+// verdict says in one line what the shutdown waited for. views are those of tl.
+func (tl *timeline) verdict(views []phaseView) string {
+	if tl.returned > tl.now {
+		return tl.verdictSoFar(&views[len(views)-1])
+	}
+	main := tl.longest(views)
+	took, total := Duration(main.length(tl)), Duration(tl.returned)
+	var s string
+	switch {
+	case time.Duration(took) < nothingHeld,
+		main.culprit == nil && time.Duration(took) < onlyScheduled:
+		s = fmt.Sprintf("%s in %s, nothing held it", tl.outcome(views), total)
+		main = nil
+	case main.culprit == nil:
+		s = fmt.Sprintf("%s took %s of %s: what held it was not seen", main.phase, took, total)
+	default:
+		s = fmt.Sprintf("%s took %s of %s: %s", main.phase, took, total, main.culprit.sentence())
+	}
+	return s + main.alike() + tl.untold(main) + tl.ending(views, main) + tl.caveat(main)
+}
+
+// alike says how many more held the main phase like its culprit: of the same
+// kind, state and method, and for at least half as long. v is nil if nothing held
+// the shutdown.
+func (v *phaseView) alike() string {
+	if v == nil || v.culprit == nil || v.culprit.Kind == HolderUserHook {
+		return ""
+	}
+	n, c := 0, v.culprit
+	count := func(h *holder) {
+		if h != c && h.Kind == c.Kind && h.State == c.State && h.Method == c.Method && 2*h.Held >= c.Held {
+			n++
+		}
+	}
+	for i := range v.holders {
+		h := &v.holders[i]
+		count(h)
+		for j := range h.children {
+			if !h.children[j].part {
+				count(&h.children[j])
+			}
+		}
+	}
+	if n == 0 {
+		return ""
+	}
+	return fmt.Sprintf("; %d more like it", n)
+}
+
+// untold says how many clients a handshake wait kept from being told: until its
+// end nobody gets a GOAWAY. main is nil if nothing held the shutdown.
+func (tl *timeline) untold(main *phaseView) string {
+	if main == nil || main.phase != PhaseHandshakeWait || !tl.graceful {
+		return ""
+	}
+	n := 0
+	for i := range tl.conns {
+		c := &tl.conns[i]
+		if c.transport && c.settled <= main.start && c.gone > main.start && c.goAway > main.start {
+			n++
+		}
+	}
+	switch {
+	case n == 0:
+		return ""
+	case main.end == tl.forced:
+		return fmt.Sprintf("; %d other %s never got a GOAWAY", n, plural(n, "connection"))
+	}
+	return fmt.Sprintf("; until then %d other %s got no GOAWAY", n, plural(n, "connection"))
+}
+
+// ending says what a stop that was not graceful did. main is nil if nothing
+// held the shutdown.
+func (tl *timeline) ending(views []phaseView, main *phaseView) string {
+	methods := tl.cutRPCs()
+	n := cutTotal(methods)
+	forced := forcedStop(views)
+	ended := forced && main != nil && main.end == tl.forced // it ended the main phase
+	cut := fmt.Sprintf("%d %s", n, plural(n, "RPC"))
+	if n > 1 || !main.blamesRPC(methods, ended) {
+		cut += " (" + cutMethods(methods) + ")"
+	}
+	var s string
+	switch {
+	case ended && main.culprit != nil && main.culprit.Open:
+		s = "; the forced stop did not end it"
+	case ended && n > 0:
+		s = "; the forced stop released it, cutting " + cut + tl.signalled(main)
+	case ended:
+		s = "; the forced stop released it"
+	case forced && n > 0:
+		s = "; the forced stop cut " + cut
+	case n > 0:
+		s = "; Stop cut " + cut
+	}
+	if c := views[len(views)-1].culprit; tl.abandoned && c != nil {
+		s += "; left behind: " + c.who()
+	}
+	return s
+}
+
+// promptly is within what a handler returns that only waits for its context.
+const promptly = time.Second
+
+// signalled says that the handler that was to blame returned once its context
+// was cancelled, which GracefulStop does not do. One in Recv or Send returned
+// because its connection was closed.
+func (tl *timeline) signalled(main *phaseView) string {
+	c := main.culprit
+	if c == nil || c.Kind != HolderRPC || c.State != stateInHandler {
+		return ""
+	}
+	for i := range tl.rpcs {
+		r := &tl.rpcs[i]
+		if r.id != c.key.id || r.end == never {
+			continue
+		}
+		if took := max(r.end-tl.forced, 0); took < promptly {
+			return fmt.Sprintf("; its handler returned %s after the cancel: it only lacked a signal",
+				Duration(took))
+		}
+	}
+	return ""
+}
+
+// blamesRPC reports whether the culprit, which the verdict has named, is of one
+// of the methods that were cut. ended says that the cut ended the phase.
+func (v *phaseView) blamesRPC(cut map[string]int, ended bool) bool {
+	return v != nil && v.culprit != nil && cut[v.culprit.Method] > 0 &&
+		(ended || v.culprit.Kind == HolderHandler)
+}
+
+// longest is the phase that the verdict is about.
+func (tl *timeline) longest(views []phaseView) *phaseView {
+	main := &views[0]
+	for i := range views {
+		if tl.is(ruleLongest, views[i].length(tl) > main.length(tl)) {
+			main = &views[i]
+		}
+	}
+	return main
+}
+
+func (tl *timeline) verdictSoFar(v *phaseView) string {
+	s := fmt.Sprintf("%s for %s so far", v.phase, Duration(v.length(tl)))
+	if v.culprit != nil {
+		s += ": " + v.culprit.sentence() + v.alike()
+	}
+	return s + tl.caveat(v)
+}
+
+// caveat says what could not be seen. main is nil if nothing held the shutdown.
+func (tl *timeline) caveat(main *phaseView) string {
+	if tl.blind() {
+		return " (RPCs only: no listener was watched, so connections and handshakes are not known)"
+	}
+	n := 0
+	for i := range tl.conns {
+		if c := &tl.conns[i]; c.transport && !c.frames && c.gone > 0 {
+			n++
+		}
+	}
+	if n == 0 {
+		return tl.noStacks(main)
+	}
+	return tl.noStacks(main) + fmt.Sprintf(" (the frames of %d %s were not seen: wrap the server's credentials)",
+		n, plural(n, "connection"))
+}
+
+// noStacks says why it is not known where a handler was, or what user code was
+// there.
+func (tl *timeline) noStacks(main *phaseView) string {
+	if main == nil {
+		return ""
+	}
+	d := tl.seen(main.phaseLine)
+	if d == nil || d.skipped == "" || main.culprit != nil && main.culprit.Source != "" {
+		return ""
+	}
+	return " (no stacks: " + d.skipped + ")"
+}
+
+// cutRPCs counts by method the RPCs that a forced stop cut: those whose
+// connection was there when it began and whose handler had not returned.
+// (An RPC that ended at that very moment was ended by it. One whose connection
+// survived was not cut.)
+func (tl *timeline) cutRPCs() map[string]int {
+	at := tl.forced
+	if !tl.graceful {
+		at = 0
+	}
+	if at == never {
+		return nil
+	}
+	var cut map[string]int
+	for i := range tl.rpcs {
+		r := &tl.rpcs[i]
+		if end := min(r.end, tl.freed(r)); r.begin <= at && end >= at && end <= tl.now {
+			if cut == nil {
+				cut = make(map[string]int)
+			}
+			cut[r.method.Name]++
+		}
+	}
+	return cut
+}
