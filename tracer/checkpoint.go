@@ -18,6 +18,7 @@ const (
 // checkpoint tells what holds the shutdown now: to the collector, to the log
 // and to the report, in the same words.
 func (s *Shutdown) checkpoint() {
+	s.countRefused()
 	tl, views := s.view()
 	if s.seekOwn(tl, views) {
 		tl, views = s.view()

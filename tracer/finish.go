@@ -61,6 +61,7 @@ func (s *Shutdown) end(ctx context.Context) {
 
 // conclude makes the report, sends the last spans and logs the verdict.
 func (s *Shutdown) conclude() {
+	s.countRefused()
 	tl, views := s.lastView()
 	r := tl.report(views, s.spans.wall)
 	r.Checkpoints = s.story()

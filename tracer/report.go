@@ -40,11 +40,13 @@ type Report struct {
 
 // Clients is what clients met whom nobody had told of the shutdown.
 type Clients struct {
-	// LastAccept is how long before the listeners were closed the last
-	// connection was accepted, or negative: after; nil: none ever was.
+	// LastAccept is how long before the listeners were closed the last of the
+	// connections was accepted that were open at the call; nil: there was none,
+	// or the server had listened for less than 10 s, which tells nothing.
 	LastAccept *Duration `json:"last_accept_us,omitempty"`
-	// Refused counts the connections that the kernel has reset since the
-	// listeners were closed, in the whole network namespace. Linux only.
+	// Refused counts the connections that the kernel has reset since the call,
+	// in the whole network namespace, without those that a Stop cut and those
+	// that are reset all the time. Linux only.
 	Refused int `json:"refused,omitempty"`
 	// LateConnections were accepted after the call, Unserved of them closed
 	// without a handshake. LateStreams were opened after the call.
@@ -141,6 +143,7 @@ func (tl *timeline) report(views []phaseView, start time.Time) *Report {
 	r := &Report{
 		Version: 1, Call: tl.call(), Start: start, Duration: whole(min(tl.returned, tl.now)),
 		Outcome: tl.outcome(views), Verdict: tl.verdict(views), RPCsCut: tl.cutRPCs(),
+		Clients: tl.clientsReport(),
 	}
 	for i := range views {
 		v := &views[i]

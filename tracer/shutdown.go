@@ -33,6 +33,8 @@ type Shutdown struct {
 	builder  builder
 	sight    sight
 
+	refusal refusal // of the shutdown's goroutine
+
 	wake      chan struct{} // a phase may have ended
 	stop      chan struct{}
 	stopped   chan struct{}
@@ -41,15 +43,17 @@ type Shutdown struct {
 
 	unannounced
 
-	mu        sync.Mutex // guards following
-	call      Call
-	forced    watch.Instant
-	returned  watch.Instant
-	cancelled map[uint64]watch.Instant // by RPC
-	inside    uint64                   // the RPC whose handler made the call
-	joined    []*joined                // the stop calls after it
-	result    *Report                  // replaced, never changed
-	told      []Checkpoint             // see keepCheckpoint
+	mu         sync.Mutex // guards following
+	call       Call
+	forced     watch.Instant
+	returned   watch.Instant
+	cancelled  map[uint64]watch.Instant // by RPC
+	refused    int                      // see clientsLine
+	background int
+	inside     uint64       // the RPC whose handler made the call
+	joined     []*joined    // the stop calls after it
+	result     *Report      // replaced, never changed
+	told       []Checkpoint // see keepCheckpoint
 }
 
 // BeginShutdown is called right before grpc's stop. If another shutdown of this
@@ -88,7 +92,8 @@ func (t *Tracer) beginLocked(c Call) *Shutdown {
 	s := &Shutdown{
 		t: t, call: c, wall: time.Now().Truncate(tick), wake: make(chan struct{}, 1),
 		stop: make(chan struct{}), stopped: make(chan struct{}),
-		cancelled: make(map[uint64]watch.Instant),
+		cancelled: make(map[uint64]watch.Instant), refused: -1,
+		refusal: refusal{first: t.resets},
 	}
 	t.current = s
 	call, _ := t.table.Watch(func() {
@@ -196,6 +201,7 @@ func (s *Shutdown) begin() (unfollow func()) {
 	s.guard(func() {
 		s.spans.begin(s.announced())
 		snap := s.t.table.Snapshot()
+		s.refusal.begin(&snap)
 		unfollow = s.followCancels(snap.RPCs)
 		s.logStarted(&snap)
 	})
@@ -259,6 +265,7 @@ func (s *Shutdown) timelineBy(b *builder) *timeline {
 		forced: b.since(s.forced), returned: b.since(s.returned),
 		grpcVersion: s.call.GRPCVersion, inside: s.inside, stops: s.stopLines(),
 	}
+	tl.clients.refused, tl.clients.background = s.refused, s.background
 	cancelled := maps.Clone(s.cancelled)
 	s.mu.Unlock()
 	snap := s.t.table.Snapshot()

@@ -77,9 +77,11 @@ type stopLine struct {
 // clientsLine is what clients met that were not told.
 type clientsLine struct {
 	lastAccept time.Duration // the last connection that was accepted; never: none was
-	// refused counts the connections that the kernel reset because nobody
-	// listens any more, in the whole network namespace; -1: not known.
-	refused int
+	since      time.Duration // the first listener accepts; never: none does
+	// refused counts the connections that the kernel has reset since the call,
+	// in the whole network namespace; -1: not known. Of these, background would
+	// have been reset without it, going by the time before.
+	refused, background int
 }
 
 // dump is what the goroutines of the process told at one moment.
@@ -272,7 +274,9 @@ func (b *builder) add(tl *timeline, snap *watch.Snapshot, cancelled map[uint64]w
 	b.callers = make(map[uint64]caller, len(snap.RPCs))
 	b.peers = make(map[uint64]peerLine, len(snap.Conns))
 	tl.forgottenConns, tl.forgottenRPCs = snap.ForgottenConns, snap.ForgottenRPCs
+	tl.clients.lastAccept, tl.clients.since = b.since(snap.LastAccept), never
 	for _, l := range snap.Listeners {
+		tl.clients.since = min(tl.clients.since, b.since(l.Since))
 		tl.listeners = append(tl.listeners, listenerLine{
 			addr: l.Addr, goType: l.GoType,
 			closeBegin: b.since(l.CloseBegin), closeEnd: b.since(l.CloseEnd),

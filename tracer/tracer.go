@@ -35,9 +35,10 @@ type Tracer struct {
 
 // core is what the Tracers of one process share.
 type core struct {
-	cfg  *config
-	out  *exporter.Exporter
-	live live
+	cfg    *config
+	out    *exporter.Exporter
+	live   live
+	resets resetCount // when the process began to be watched
 }
 
 // New makes a Tracer. It checks the options and the GRACETRACE_* environment
@@ -56,7 +57,7 @@ func New(ctx context.Context, opts ...Option) (*Tracer, error) {
 	if err != nil {
 		return nil, fmt.Errorf("tracer: %w", err)
 	}
-	return newTracer(&core{cfg: cfg, out: out}), nil
+	return newTracer(&core{cfg: cfg, out: out, resets: countResets()}), nil
 }
 
 func newTracer(c *core) *Tracer {

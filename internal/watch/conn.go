@@ -9,6 +9,7 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 )
 
@@ -72,6 +73,9 @@ func (l *Listener) Accepted(peer net.Addr, raw io.Closer) *Conn {
 	s.nextID++
 	c.id = s.nextID
 	s.lastAccept = c.accepted
+	if _, ok := raw.(syscall.Conn); ok {
+		l.socket = true
+	}
 	s.conns[c] = struct{}{}
 	s.shaking++
 	return c

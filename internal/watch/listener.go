@@ -15,6 +15,8 @@ type Listener struct {
 
 	// Guarded by srv.mu.
 	served       bool // it is in the table
+	since        Instant
+	socket       bool // it accepts sockets
 	accepting    bool // an Accept is pending
 	failed       bool // the last Accept returned an error
 	acceptReturn Instant
@@ -26,6 +28,9 @@ type Listener struct {
 type ListenerState struct {
 	Addr   string
 	GoType string
+
+	Since  Instant // its first Accept
+	Socket bool    // a connection of it was seen to be a socket
 
 	CloseBegin, CloseEnd Instant
 	// AcceptReturned is when its accept loop was over: the last Accept
@@ -40,7 +45,7 @@ func (l *Listener) AcceptBegin() {
 	l.srv.mu.Lock()
 	defer l.srv.mu.Unlock()
 	if !l.served {
-		l.served = true
+		l.served, l.since = true, l.srv.Now()
 		l.srv.addLocked(l)
 	}
 	l.accepting = true
@@ -93,7 +98,7 @@ func (l *Listener) overLocked() bool {
 
 func (l *Listener) stateLocked() ListenerState {
 	s := ListenerState{
-		Addr: l.addr.String(), GoType: l.goType,
+		Addr: l.addr.String(), GoType: l.goType, Since: l.since, Socket: l.socket,
 		CloseBegin: l.closeBegin, CloseEnd: l.closeEnd,
 	}
 	if l.overLocked() {

@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package tracer
+
+import (
+	"time"
+
+	"github.com/gracetrace/gracetrace/internal/procnet"
+	"github.com/gracetrace/gracetrace/internal/watch"
+)
+
+// resetCount is how many connections the kernel had reset at a moment.
+type resetCount struct {
+	at    time.Time
+	n     int64
+	known bool
+}
+
+func countResets() resetCount {
+	n, ok := procnet.Resets()
+	return resetCount{time.Now(), n, ok}
+}
+
+// refusal follows what the kernel refuses during a shutdown.
+type refusal struct {
+	first resetCount // when the process began to be watched
+	call  resetCount
+}
+
+// begin is called right after the call. A server whose connections are not known
+// to be sockets has nothing that the kernel could refuse.
+func (r *refusal) begin(snap *watch.Snapshot) {
+	for _, l := range snap.Listeners {
+		if l.Socket {
+			r.call = countResets()
+			return
+		}
+	}
+}
+
+// counted returns what was refused since the call, and what of it others would
+// have been refused: a namespace may be that of the whole machine. refused is -1
+// if it is not known.
+func (r *refusal) counted() (refused, background int) {
+	if !r.call.known {
+		return -1, 0
+	}
+	now := countResets()
+	if !now.known {
+		return -1, 0
+	}
+	return int(now.n - r.call.n), r.expected(now.at)
+}
+
+// expected is how many resets there would have been by now at the rate of the
+// time before the call.
+func (r *refusal) expected(now time.Time) int {
+	before := r.call.at.Sub(r.first.at)
+	if !r.first.known || before <= 0 {
+		return 0
+	}
+	rate := float64(r.call.n-r.first.n) / before.Seconds()
+	return int(rate*now.Sub(r.call.at).Seconds() + 0.5)
+}
+
+// countRefused puts what was refused so far into the timelines from now on. It
+// reads a file of the kernel's: never on the stop's own goroutine.
+func (s *Shutdown) countRefused() {
+	n, background := s.refusal.counted()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.refused, s.background = n, background
+}

@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package tracer
+
+import (
+	"log/slog"
+	"net"
+	"strings"
+	"testing"
+)
+
+// TestRefusedByTheKernel: dials to a listener that was closed are counted, if
+// that was one of sockets.
+func TestRefusedByTheKernel(t *testing.T) {
+	for name, socket := range map[string]bool{"a socket": true, "memory": false} {
+		t.Run(name, func(t *testing.T) {
+			started := make(begun, 9)
+			tr, _ := newTestTracer(t, WithLogger(slog.New(slog.NewTextHandler(started, nil))))
+			lis, err := net.Listen("tcp", "127.0.0.1:0")
+			if err != nil {
+				t.Fatal(err)
+			}
+			l := tr.Table().AddListener(lis.Addr(), "test")
+			l.AcceptBegin()
+			client, err := net.Dial("tcp", lis.Addr().String())
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer client.Close()
+			c, err := lis.Accept()
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer c.Close()
+			if socket {
+				l.Accepted(c.RemoteAddr(), c)
+			} else {
+				l.Accepted(c.RemoteAddr(), closer{})
+			}
+			s, _ := tr.BeginShutdown(Call{Graceful: true})
+			_ = lis.Close()
+			for !strings.Contains(<-started, logStarted) {
+				continue // the count has not been read yet
+			}
+			const dials = 20
+			for range dials {
+				if c, err := net.Dial("tcp", lis.Addr().String()); err == nil {
+					_ = c.Close()
+					t.Skip("somebody listens there now")
+				}
+			}
+			s.Returned()
+			s.Finish(t.Context())
+			if got := s.refused; socket && got < dials || !socket && got != -1 {
+				t.Errorf("%d refused, want %d or more of sockets, else -1", got, dials)
+			}
+		})
+	}
+}
+
+// begun passes log records on.
+type begun chan string
+
+func (b begun) Write(p []byte) (int, error) {
+	b <- string(p)
+	return len(p), nil
+}
