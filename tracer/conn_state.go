@@ -91,10 +91,7 @@ var connStates = []connState{
 		},
 	}, {
 		ruleDraining, stateDraining, func(e *connEvidence) bool { return e.goAway < 0 },
-		func(e *connEvidence) string {
-			return fmt.Sprintf("its GOAWAY left %s before the stop (max age or max idle): "+
-				"it gets no new one", Duration(-e.goAway))
-		},
+		(*connEvidence).drained,
 	},
 }
 
@@ -111,16 +108,23 @@ func (e *connEvidence) notReading() string {
 	return s
 }
 
+func (e *connEvidence) drained() string {
+	return fmt.Sprintf("its GOAWAY left %s before the stop (max age or max idle): it gets no new one",
+		Duration(-e.goAway))
+}
+
 // state says in a connection's own words what its parts say, or what is known
 // where they explain nothing.
 func (e *connEvidence) state() {
 	h := e.h
 	if h.blame >= 0 {
 		blamed := &h.children[h.blame]
-		if blamed.Kind != HolderConnection {
-			return // the RPC says it
+		switch {
+		case blamed.Kind == HolderConnection:
+			h.State, h.Detail = blamed.State, h.partDetails()
+		case e.goAway < 0: // the RPC says the rest
+			h.State, h.Detail = stateDraining, e.drained()
 		}
-		h.State, h.Detail = blamed.State, h.partDetails()
 		return
 	}
 	for _, s := range connStates {

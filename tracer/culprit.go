@@ -43,6 +43,9 @@ func (tl *timeline) blame(v *phaseView, last *holder) *holder {
 	if c := tl.insider(v); c != nil {
 		return c
 	}
+	if last != nil && tl.is(ruleGap, 2*(min(v.end, tl.now)-last.end) > v.length(tl)) {
+		last = nil // for most of the phase nobody was there any more
+	}
 	c := last
 	if last != nil && last.blame >= 0 {
 		last.culprit = true // it gets a bar and a span, as its part does
@@ -51,6 +54,10 @@ func (tl *timeline) blame(v *phaseView, last *holder) *holder {
 		if part.Kind != HolderConnection {
 			c = part // a connection's own parts it tells itself
 		}
+	}
+	if r := tl.unplaced(v); r != nil &&
+		tl.is(ruleUnknown, c != nil && c.State == stateStreams && !tl.later(c, r)) {
+		c = r
 	}
 	if hook := firstOf(v.holders, HolderUserHook); hook != nil && tl.is(ruleHook, c.unexplainable()) {
 		return hook
@@ -71,6 +78,18 @@ func (tl *timeline) insider(v *phaseView) *holder {
 		}
 	}
 	return nil
+}
+
+// unplaced is the RPC that let go last of those whose connection is not known:
+// it may be the one whose stream no handler is seen to have.
+func (tl *timeline) unplaced(v *phaseView) *holder {
+	var r *holder
+	for i := range v.holders {
+		if h := &v.holders[i]; h.Kind == HolderRPC && (r == nil || tl.later(h, r)) {
+			r = h
+		}
+	}
+	return r
 }
 
 // unexplainable reports whether there is nobody to blame, or only a connection

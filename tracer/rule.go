@@ -12,9 +12,11 @@ const (
 	ruleOpen        rule = "still holds"
 	ruleLast        rule = "let go last"
 	ruleInside      rule = "called from inside"
+	ruleGap         rule = "nobody at the end"
 	ruleAckLater    rule = "ack later"
 	ruleLinger      rule = "longer linger"
 	ruleUnexplained rule = "unexplained"
+	ruleUnknown     rule = "unknown connection"
 	ruleHook        rule = "user hook"
 	ruleLongest     rule = "longest phase"
 )

@@ -81,6 +81,10 @@ func (tl *timeline) verdict(views []phaseView) string {
 		main = nil
 	case main.culprit == nil:
 		s = fmt.Sprintf("%s took %s of %s: what held it was not seen", main.phase, took, total)
+		if main.released != "" {
+			s += fmt.Sprintf(", %s, the last that was, let go %s before its end: "+
+				"a starved CPU, or code outside of the handlers", main.released, Duration(main.gap))
+		}
 	default:
 		s = fmt.Sprintf("%s took %s of %s: %s", main.phase, took, total, main.culprit.sentence())
 	}
@@ -211,8 +215,11 @@ func (tl *timeline) longest(views []phaseView) *phaseView {
 
 func (tl *timeline) verdictSoFar(v *phaseView) string {
 	s := fmt.Sprintf("%s for %s so far", v.phase, Duration(v.length(tl)))
-	if v.culprit != nil {
+	switch {
+	case v.culprit != nil:
 		s += ": " + v.culprit.sentence() + v.alike()
+	case v.length(tl) >= onlyScheduled:
+		s += ": what holds it is not seen"
 	}
 	return s + tl.caveat(v)
 }

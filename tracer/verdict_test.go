@@ -94,7 +94,7 @@ func TestVerdict(t *testing.T) {
 			returnedAt(3*sec, oneListener, conn(told(0), goneAt(3*sec)),
 				stream(-sec, 3*sec, inRecv(3*sec), func(r *rpcLine) { r.method = other })),
 			"conn wait took 3.0s of 3.0s: rpc _OTHER (x.Y/Z) from 10.0.0.1:40001, open 4.0s, " +
-				"no deadline, handler blocked in Recv for 3.0s, 2 messages in, 1 out, "+
+				"no deadline, handler blocked in Recv for 3.0s, 2 messages in, 1 out, " +
 				"not told of the shutdown",
 		}, {
 			"a handler that ignores its context",
@@ -141,7 +141,7 @@ func TestVerdict(t *testing.T) {
 		}, {
 			"nothing is left, and the call has not returned",
 			unfinishedAt(5*sec, oneListener, conn(told(0), goneAt(4*sec))),
-			"handler wait for 1.0s so far",
+			"handler wait for 1.0s so far: what holds it is not seen",
 		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

@@ -1,0 +1,220 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package tracer
+
+import (
+	"testing"
+	"time"
+
+	"github.com/gracetrace/gracetrace/internal/watch"
+)
+
+// dumpAt is what the goroutines told at a moment.
+func dumpAt(at time.Duration, changes ...func(*dump)) change {
+	return func(tl *timeline) {
+		d := dump{began: at, at: at, goroutines: 100, rpcs: map[uint64]stackLine{}}
+		for _, f := range changes {
+			f(&d)
+		}
+		tl.dumps = append(tl.dumps, d)
+	}
+}
+
+// inHook says that goroutines are in a user hook.
+func inHook(hook State, count int) func(*dump) {
+	return func(d *dump) {
+		d.hooks = append(d.hooks, hookLine{
+			stackLine: stackLine{function: "main.slow", source: "main.go:7"}, hook: hook, count: count,
+		})
+	}
+}
+
+// inMain says where the handler of an RPC is.
+func inMain(rpc uint64) func(*dump) {
+	return func(d *dump) { d.rpcs[rpc] = stackLine{function: "main.greet", source: "main.go:88"} }
+}
+
+// decoding says that grpc waits for an RPC's message.
+func decoding(rpc uint64) func(*dump) {
+	return func(d *dump) { d.rpcs[rpc] = stackLine{decoding: true} }
+}
+
+func stoppedIn(f stopFrame) func(*dump) { return func(d *dump) { d.stop = f } }
+func tooMany(d *dump)                   { d.skipped = "31,204 goroutines, more than 20,000" }
+
+// calledStop says that the handler of an RPC made the stop call.
+func calledStop(rpc uint64) change { return func(tl *timeline) { tl.inside = rpc } }
+
+// TestEvidence: what is blamed, and as what, by what has been seen of it.
+func TestEvidence(t *testing.T) {
+	const (
+		c1   = "connection from 10.0.0.1:40001: "
+		call = "rpc greeter.v1.Greeter/SayHello from 10.0.0.1:40001: "
+		hook = "user hook main.slow at main.go:7: "
+		late = " that had not returned 3.0s after the call"
+		hand = "handler greeter.v1.Greeter/SayHello from 10.0.0.1:40001: "
+	)
+	tls := func(c *connLine) { c.stage = watch.StageTLS }
+	for _, tt := range []struct {
+		name  string
+		phase Phase
+		tl    *timeline
+		want  string
+	}{
+		{
+			"a reader that does not read", PhaseConnWait,
+			unfinishedAt(9*sec, oneListener, conn(notReadSince(-sec))),
+			c1 + "reader blocked: nothing has been read from it for 10.0s",
+		}, {
+			"a quota that handlers of cancelled RPCs use up", PhaseConnWait,
+			unfinishedAt(9*sec, oneListener, conn(notReadSince(-sec)),
+				unary(-9*sec, never, cancelledAt(-2*sec)), unary(-9*sec, never, cancelledAt(-2*sec))),
+			c1 + "reader blocked: nothing has been read from it for 10.0s: " +
+				"2 handlers of cancelled RPCs still run, which use up its stream quota",
+		}, {
+			"a Write that is blocked although the GOAWAY has left", PhaseConnWait,
+			unfinishedAt(9*sec, oneListener, conn(told(0), streams(1), blockedSince(sec)), unary(-sec, 2*sec)),
+			c1 + "write blocked: a Write has been blocked for 8.0s",
+		}, {
+			"a connection that drains because of its age", PhaseConnWait,
+			unfinishedAt(9*sec, oneListener, conn(goAwayAt(-sec), ackedAt(-sec))),
+			c1 + "already draining: its GOAWAY left 1.0s before the stop (max age or max idle): it gets no new one",
+		}, {
+			"a message that never comes, seen by its frames", PhaseConnWait,
+			unfinishedAt(9*sec, oneListener, conn(told(0), halfOpen(1)), unary(-sec, never)),
+			call + "message incomplete: no deadline, the client has not sent all of its message",
+		}, {
+			"the same with a stream beside it: it may be the stream's", PhaseConnWait,
+			unfinishedAt(9*sec, oneListener, conn(told(0), halfOpen(2)),
+				unary(-sec, never), stream(-ms, never)),
+			call + "in handler: no deadline, handler running",
+		}, {
+			"a client that sends its message and not its end: the handler runs", PhaseConnWait,
+			unfinishedAt(9*sec, oneListener, conn(told(0), halfOpen(1)), unary(-sec, never),
+				dumpAt(3*sec, inMain(1))),
+			call + "in handler: no deadline, handler running at main.go:88",
+		}, {
+			"a message that came late, seen by its stack", PhaseConnWait,
+			returnedAt(9*sec, oneListener, conn(told(0), goneAt(9*sec)), unary(-sec, 9*sec),
+				dumpAt(3*sec, decoding(1))),
+			call + "message incomplete: no deadline, the client has not sent all of its message",
+		}, {
+			"a message that never comes before any interceptor", PhaseConnWait,
+			unfinishedAt(9*sec, oneListener, conn(told(0), halfOpen(1)), dumpAt(3*sec)),
+			c1 + "message incomplete: 1 stream open on which the client has not sent its message",
+		}, {
+			"the same without stacks: it may be an interceptor", PhaseConnWait,
+			unfinishedAt(9*sec, oneListener, conn(told(0), halfOpen(1)), dumpAt(3*sec, tooMany)),
+			c1 + "streams open: 1 stream open that no handler is seen to have",
+		}, {
+			"an interceptor outside of ours", PhaseConnWait,
+			unfinishedAt(9*sec, oneListener, conn(told(0), halfOpen(1)),
+				dumpAt(3*sec, inHook(stateOuterInterceptor, 1))),
+			hook + "outer interceptor: outer interceptor" + late,
+		}, {
+			"a tap handle keeps a reader", PhaseConnWait,
+			unfinishedAt(9*sec, oneListener, conn(notReadSince(0)),
+				dumpAt(3*sec, inHook(stateTapHandle, 2))),
+			hook + "tap handle: tap handle" + late + ", in 2 goroutines",
+		}, {
+			"a hook that an RPC explains is not blamed", PhaseConnWait,
+			unfinishedAt(9*sec, oneListener, conn(told(0), streams(1)), unary(-sec, never),
+				dumpAt(3*sec, inHook(stateStatsHandler, 1))),
+			call + "in handler: no deadline, handler running",
+		}, {
+			"ConnEnd: the sockets are closed, and grpc waits for connections", PhaseConnWait,
+			unfinishedAt(9*sec, oneListener, conn(told(0), goneAt(ms)),
+				dumpAt(3*sec, stoppedIn(stopInCond), inHook(stateStatsHandler, 1))),
+			hook + "stats handler: stats handler" + late,
+		}, {
+			"credentials that ask somebody", PhaseHandshakeWait,
+			unfinishedAt(9*sec, oneListener, raw(tls), dumpAt(3*sec, inHook(stateCredentials, 1))),
+			"handshake from 10.0.0.1:40001: callback: inside user code, 0 bytes read",
+		}, {
+			"one of two handshakes is in user code, and nobody knows which", PhaseHandshakeWait,
+			unfinishedAt(9*sec, oneListener, raw(tls), raw(tls), dumpAt(3*sec, inHook(stateCredentials, 1))),
+			"handshake from 10.0.0.1:40001: tls: inside the credentials' handshake, 0 bytes read",
+		}, {
+			"something else in the handshake wait", PhaseHandshakeWait,
+			unfinishedAt(9*sec, oneListener, conn(),
+				dumpAt(3*sec, stoppedIn(stopInWait), inHook(stateStatsHandler, 1))),
+			hook + "stats handler: stats handler" + late,
+		}, {
+			"another stop call", PhaseQuit,
+			unfinishedAt(9*sec, listener(never, never, never), dumpAt(3*sec, stoppedIn(stopInMutex))),
+			"another stop call: blocked by the first: it has the server's lock",
+		}, {
+			"an RPC that stops its own server", PhaseConnWait,
+			unfinishedAt(9*sec, oneListener, conn(told(0)), unary(-2*sec, never), unary(-sec, never),
+				calledStop(2), dumpAt(3*sec, inMain(2))),
+			call + "called from inside a handler: no deadline, " +
+				"its handler called GracefulStop at main.go:88 and waits for itself",
+		}, {
+			"and has lost its connection", PhaseHandlerWait,
+			unfinishedAt(9*sec, oneListener, conn(told(0), goneAt(sec)), unary(-2*sec, never),
+				unary(-sec, never), calledStop(2)),
+			hand + "called from inside a handler: its handler called GracefulStop and waits for itself",
+		}, {
+			"a handler was somewhere", PhaseHandlerWait,
+			unfinishedAt(9*sec, oneListener, conn(told(0), goneAt(sec)), unary(-sec, never),
+				dumpAt(3*sec, inMain(1))),
+			hand + "in handler: ignores its ctx, cancelled 8.0s ago, last seen at main.go:88",
+		}, {
+			"nobody is there for most of a phase", PhaseHandlerWait,
+			returnedAt(9*sec, oneListener, conn(told(0), goneAt(0)), unary(-sec, 4*sec)),
+			"nobody",
+		}, {
+			"for half of it somebody was", PhaseHandlerWait,
+			returnedAt(8*sec, oneListener, conn(told(0), goneAt(0)), unary(-sec, 4*sec)),
+			hand + "in handler: returned 4.0s after its ctx was cancelled",
+		},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			if got := blamed(tt.tl, tt.phase); got != tt.want {
+				t.Errorf("blamed:\n got %s\nwant %s", got, tt.want)
+			}
+		})
+	}
+}
+
+// TestVerdictNeverGuesses: where evidence is missing it says so.
+func TestVerdictNeverGuesses(t *testing.T) {
+	for _, tt := range []struct {
+		name string
+		tl   *timeline
+		want string
+	}{
+		{
+			"too many goroutines for a stack",
+			unfinishedAt(9*sec, oneListener, conn(told(0)), unary(-sec, never), dumpAt(3*sec, tooMany)),
+			"conn wait for 9.0s so far: rpc greeter.v1.Greeter/SayHello from 10.0.0.1:40001, open 10.0s, " +
+				"no deadline, handler running (no stacks: 31,204 goroutines, more than 20,000)",
+		}, {
+			"too many goroutines, and nobody else to blame",
+			unfinishedAt(9*sec, oneListener, conn(told(0), goneAt(0)), dumpAt(3*sec, tooMany)),
+			"handler wait for 9.0s so far: what holds it is not seen (no stacks: 31,204 goroutines, more than 20,000)",
+		}, {
+			"TLS that is not wrapped",
+			unfinishedAt(9*sec, oneListener, conn(unseen), dumpAt(3*sec)),
+			"conn wait for 9.0s so far: connection from 10.0.0.1:40001, open 1m09s, its frames were not seen " +
+				"(the frames of 1 connection were not seen: wrap the server's credentials)",
+		}, {
+			"a peer that a middleware has replaced",
+			unfinishedAt(9*sec, oneListener, unary(-sec, never), conn(told(0), streams(1))),
+			"conn wait for 9.0s so far: rpc greeter.v1.Greeter/SayHello on an unknown connection, " +
+				"open 10.0s, no deadline, handler running",
+		}, {
+			"a process that did not get the CPU",
+			returnedAt(9*sec, oneListener, conn(told(0), goneAt(0)), unary(-sec, sec)),
+			"handler wait took 9.0s of 9.0s: what held it was not seen, " +
+				"handler greeter.v1.Greeter/SayHello from 10.0.0.1:40001, the last that was, " +
+				"let go 8.0s before its end: a starved CPU, or code outside of the handlers",
+		},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			if got := tt.tl.verdict(tt.tl.views()); got != tt.want {
+				t.Errorf("verdict:\n got %s\nwant %s", got, tt.want)
+			}
+		})
+	}
+}
