@@ -36,6 +36,9 @@ type Config struct {
 	// service.instance.id and telemetry.sdk.*, which are always set.
 	Resource *resource.Resource
 
+	// Disabled does what OTEL_SDK_DISABLED=true does.
+	Disabled bool
+
 	// ScopeName, ScopeVersion and SchemaURL are the instrumentation scope of
 	// every span: the handle for a collector's policies.
 	ScopeName    string
@@ -84,9 +87,12 @@ func New(ctx context.Context, cfg Config) (*Exporter, error) {
 	e.stopProbe = func() {}
 	close(e.probed)
 
-	enabled, err := envEnabled(cfg.Factory == nil, e.log)
-	if err != nil {
-		return nil, fmt.Errorf("exporter: %w", err)
+	enabled := false
+	if !cfg.Disabled {
+		var err error
+		if enabled, err = envEnabled(cfg.Factory == nil, e.log); err != nil {
+			return nil, fmt.Errorf("exporter: %w", err)
+		}
 	}
 	if err := e.describe(enabled); err != nil {
 		return nil, err

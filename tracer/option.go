@@ -34,18 +34,11 @@ type config struct {
 	origin   origin
 }
 
-func newConfig(opts []Option) (*config, error) {
+func newConfig(opts []Option, env bool) (*config, error) {
 	c := &config{log: slog.Default()}
 	var errs []error
-	if v := os.Getenv(envUIURL); v != "" {
-		u, err := url.Parse(v)
-		if err == nil && (u.Scheme != "http" && u.Scheme != "https" || u.Host == "") {
-			err = errors.New("want http://host or https://host")
-		}
-		if err != nil {
-			errs = append(errs, fmt.Errorf("%s=%q: %w", envUIURL, v, err))
-		}
-		c.uiURL = strings.TrimSuffix(v, "/")
+	if env {
+		errs = append(errs, c.readUIURL())
 	}
 	for _, o := range opts {
 		if o == nil {
@@ -54,8 +47,26 @@ func newConfig(opts []Option) (*config, error) {
 		}
 		errs = append(errs, o.apply(c))
 	}
-	c.readOrigin()
+	if env {
+		c.readOrigin()
+	}
 	return c, errors.Join(errs...)
+}
+
+func (c *config) readUIURL() error {
+	v := os.Getenv(envUIURL)
+	if v == "" {
+		return nil
+	}
+	u, err := url.Parse(v)
+	if err == nil && (u.Scheme != "http" && u.Scheme != "https" || u.Host == "") {
+		err = errors.New("want http://host or https://host")
+	}
+	if err != nil {
+		return fmt.Errorf("%s=%q: %w", envUIURL, v, err)
+	}
+	c.uiURL = strings.TrimSuffix(v, "/")
+	return nil
 }
 
 // WithLogger sets where the log records go. By default, slog.Default().

@@ -11,6 +11,7 @@ import (
 	"sync/atomic"
 
 	"github.com/gracetrace/gracetrace/exporter"
+	"github.com/gracetrace/gracetrace/internal/hermetic"
 	"github.com/gracetrace/gracetrace/internal/watch"
 )
 
@@ -46,12 +47,13 @@ type core struct {
 // and its value. It connects to nothing, but for one probe of the collector in the
 // background whose result is a log record. ctx gives the probe its values.
 func New(ctx context.Context, opts ...Option) (*Tracer, error) {
-	cfg, err := newConfig(opts)
+	cfg, err := newConfig(opts, !hermetic.Is(ctx))
 	if err != nil {
 		return nil, fmt.Errorf("tracer: %w", err)
 	}
 	out, err := exporter.New(ctx, exporter.Config{
 		Logger: cfg.log, Factory: cfg.factory, Resource: cfg.resource,
+		Disabled:  hermetic.Is(ctx) && cfg.factory == nil,
 		ScopeName: scopeName, ScopeVersion: version(), SchemaURL: schemaURL,
 	})
 	if err != nil {
