@@ -31,7 +31,13 @@ const (
 	keyCulState   = "shutdown.culprit.state"
 	keyCulMethod  = "shutdown.culprit.method"
 	keyRPCsCut    = "shutdown.rpcs_cut"
-	keyCutPrefix  = "shutdown.rpcs_cut." // and a method
+	keyCutPrefix  = "shutdown.rpcs_cut."           // and a method
+	keyLastAccept = "shutdown.clients.last_accept" // seconds before the listeners were closed
+	keyRefused    = "shutdown.clients.refused"
+	keyLateConns  = "shutdown.clients.late_connections" // accepted after the call
+	keyUnserved   = "shutdown.clients.unserved"         // of these
+	keyLateRPCs   = "shutdown.clients.late_streams"
+	keyMaxWindow  = "shutdown.clients.goaway_window" // seconds, the longest
 	keySummarised = "shutdown.spans.summarised"
 	keyForgotten  = "shutdown.forgotten." // connections, rpcs: too many to keep
 

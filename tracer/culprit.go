@@ -3,6 +3,7 @@
 package tracer
 
 import (
+	"iter"
 	"slices"
 	"time"
 )
@@ -27,9 +28,8 @@ func (tl *timeline) views() []phaseView {
 		v := &views[i]
 		v.phaseLine, v.holders = l, tl.holders(l)
 		last := tl.last(v.holders)
-		if v.culprit = tl.blame(v, last); v.culprit != nil {
-			v.culprit.culprit = true
-		}
+		v.culprit = tl.blame(v, last)
+		v.mark()
 		if last != nil && !last.Open && l.end != never {
 			v.released, v.gap = last.who(), l.end-last.end
 		}
@@ -43,21 +43,20 @@ func (tl *timeline) blame(v *phaseView, last *holder) *holder {
 	if c := tl.insider(v); c != nil {
 		return c
 	}
-	if last != nil && tl.is(ruleGap, 2*(min(v.end, tl.now)-last.end) > v.length(tl)) {
-		last = nil // for most of the phase nobody was there any more
-	}
 	c := last
-	if last != nil && last.blame >= 0 {
-		last.culprit = true // it gets a bar and a span, as its part does
-		part := &last.children[last.blame]
-		part.culprit = true
-		if part.Kind != HolderConnection {
+	if c != nil && tl.is(ruleGap, 2*(min(v.end, tl.now)-c.end) > v.length(tl)) {
+		c = nil // for most of the phase nobody was there any more
+	}
+	if c != nil && c.blame >= 0 {
+		if part := &c.children[c.blame]; part.Kind != HolderConnection {
 			c = part // a connection's own parts it tells itself
 		}
 	}
-	if r := tl.unplaced(v); r != nil &&
-		tl.is(ruleUnknown, c != nil && c.State == stateStreams && !tl.later(c, r)) {
-		c = r
+	if tl.is(ruleUnknown, c != nil && c.State == stateStreams) {
+		c = tl.instead(c, v, func(h, of *holder) bool { return h.Kind == HolderRPC && of == nil })
+	}
+	if tl.is(ruleBusiness, c != nil && c.Infrastructure) {
+		c = tl.instead(c, v, func(h, _ *holder) bool { return h.isRPC() && !h.Infrastructure })
 	}
 	if hook := firstOf(v.holders, HolderUserHook); hook != nil && tl.is(ruleHook, c.unexplainable()) {
 		return hook
@@ -65,31 +64,72 @@ func (tl *timeline) blame(v *phaseView, last *holder) *holder {
 	return c
 }
 
+// isRPC says that a holder is an RPC, whether its connection is there or not.
+func (h *holder) isRPC() bool { return h.Kind == HolderRPC || h.Kind == HolderHandler }
+
+// instead returns whom to blame instead of c: of the holders that ok chooses, and
+// of which c is none, the one that let go last, unless c let go later.
+func (tl *timeline) instead(c *holder, v *phaseView, ok func(h, of *holder) bool) *holder {
+	var other *holder
+	for h, of := range v.everyone() {
+		if ok(h, of) && (other == nil || tl.later(h, other)) {
+			other = h
+		}
+	}
+	if other == nil || c != nil && tl.later(c, other) {
+		return c
+	}
+	return other
+}
+
 // insider returns the RPC whose handler made a stop call, if it held a phase to
 // its end: it waits for itself.
 func (tl *timeline) insider(v *phaseView) *holder {
-	for i := range v.holders {
-		h := &v.holders[i]
-		for _, c := range append(pointers(h.children), h) {
-			if c.State == stateFromInside && tl.is(ruleInside, c.Open || c.end == v.end) {
-				h.culprit, c.culprit = true, true
-				return c
-			}
+	if tl.inside == 0 && len(tl.stops) == 0 {
+		return nil
+	}
+	for h := range v.everyone() {
+		if h.State == stateFromInside && tl.is(ruleInside, h.Open || h.end == v.end) {
+			return h
 		}
 	}
 	return nil
 }
 
-// unplaced is the RPC that let go last of those whose connection is not known:
-// it may be the one whose stream no handler is seen to have.
-func (tl *timeline) unplaced(v *phaseView) *holder {
-	var r *holder
-	for i := range v.holders {
-		if h := &v.holders[i]; h.Kind == HolderRPC && (r == nil || tl.later(h, r)) {
-			r = h
+// everyone iterates over the holders of a phase and, after each, its parts, with
+// what they are parts of.
+func (v *phaseView) everyone() iter.Seq2[*holder, *holder] {
+	return func(yield func(h, of *holder) bool) {
+		for i := range v.holders {
+			h := &v.holders[i]
+			if !yield(h, nil) {
+				return
+			}
+			for j := range h.children {
+				if !yield(&h.children[j], h) {
+					return
+				}
+			}
 		}
 	}
-	return r
+}
+
+// mark makes sure that a culprit, what it is a part of, and the part for which it
+// is blamed get bars and spans of their own.
+func (v *phaseView) mark() {
+	for h, of := range v.everyone() {
+		if h != v.culprit {
+			continue
+		}
+		h.culprit = true
+		if of != nil {
+			of.culprit = true
+		}
+		if h.blame >= 0 {
+			h.children[h.blame].culprit = true
+		}
+		return
+	}
 }
 
 // unexplainable reports whether there is nobody to blame, or only a connection

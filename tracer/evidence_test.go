@@ -45,6 +45,11 @@ func tooMany(d *dump)                   { d.skipped = "31,204 goroutines, more t
 // calledStop says that the handler of an RPC made the stop call.
 func calledStop(rpc uint64) change { return func(tl *timeline) { tl.inside = rpc } }
 
+var healthWatch = &watch.Method{Name: "grpc.health.v1.Health/Watch", Short: "Health/Watch"}
+
+// ofHealth makes an RPC one of infrastructure.
+func ofHealth(r *rpcLine) { r.method = healthWatch }
+
 // TestEvidence: what is blamed, and as what, by what has been seen of it.
 func TestEvidence(t *testing.T) {
 	const (
@@ -160,6 +165,17 @@ func TestEvidence(t *testing.T) {
 				dumpAt(3*sec, inMain(1))),
 			hand + "in handler: ignores its ctx, cancelled 8.0s ago, last seen at main.go:88",
 		}, {
+			"an RPC of infrastructure, and one of the business", PhaseConnWait,
+			unfinishedAt(9*sec, oneListener, conn(told(0)), unary(-sec, never, ofHealth),
+				conn(told(0)), unary(-sec, never)),
+			"rpc greeter.v1.Greeter/SayHello from 10.0.0.2:40002: in handler: no deadline, handler running",
+		}, {
+			"an RPC of infrastructure that holds on for longer", PhaseConnWait,
+			unfinishedAt(9*sec, oneListener, conn(told(0)), unary(-sec, never, ofHealth),
+				conn(told(0), goneAt(8*sec)), unary(-sec, 8*sec)),
+			"rpc grpc.health.v1.Health/Watch (infrastructure) from 10.0.0.1:40001: " +
+				"in handler: no deadline, handler running",
+		}, {
 			"nobody is there for most of a phase", PhaseHandlerWait,
 			returnedAt(9*sec, oneListener, conn(told(0), goneAt(0)), unary(-sec, 4*sec)),
 			"nobody",
@@ -209,6 +225,41 @@ func TestVerdictNeverGuesses(t *testing.T) {
 			"handler wait took 9.0s of 9.0s: what held it was not seen, " +
 				"handler greeter.v1.Greeter/SayHello from 10.0.0.1:40001, the last that was, " +
 				"let go 8.0s before its end: a starved CPU, or code outside of the handlers",
+		},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			if got := tt.tl.verdict(tt.tl.views()); got != tt.want {
+				t.Errorf("verdict:\n got %s\nwant %s", got, tt.want)
+			}
+		})
+	}
+}
+
+// TestVerdictOfClientsNotTold: a stop that nothing held is no plain success if
+// clients were still coming.
+func TestVerdictOfClientsNotTold(t *testing.T) {
+	young := func(c *connLine) { c.accepted = -80 * ms }
+	old := func(tl *timeline) { tl.clients.since = -time.Hour }
+	const was = "clients were still connecting (last one 80ms before the listener closed): " +
+		"lame duck or preStop >= 5 s"
+	for _, tt := range []struct {
+		name string
+		tl   *timeline
+		want string
+	}{
+		{
+			"nothing held it",
+			returnedAt(100*us, oneListener, old, conn(young, told(0), goneAt(100*us))),
+			"graceful in 100µs, but " + was,
+		}, {
+			"something did",
+			returnedAt(sec, oneListener, old, conn(young, told(0), goneAt(sec))),
+			"conn wait took 1.0s of 1.0s: connection from 10.0.0.1:40001, " +
+				"the peer did not close for 1.0s; " + was,
+		}, {
+			"the last one came long before",
+			returnedAt(100*us, oneListener, old, conn(told(0), goneAt(100*us))),
+			"graceful in 100µs, nothing held it",
 		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

@@ -71,7 +71,7 @@ func (s *Shutdown) conclude() {
 	s.setReport(r)
 	s.spans.advance(tl, views)
 	s.spans.end(tl, r, s.announced(), main)
-	s.logFinished(r, main)
+	s.logFinished(r, main, tl.untoldClients() != "")
 }
 
 // fallBack makes a report where the application keeps us from concluding.

@@ -45,12 +45,14 @@ func (s *Shutdown) logProgress(tl *timeline, v *phaseView) {
 	s.log(slog.LevelInfo, logProgress, args...)
 }
 
-func (s *Shutdown) logFinished(r *Report, main *phaseView) {
+// logFinished warns when it took more than half of its budget, when RPCs were cut,
+// and when clients were not told.
+func (s *Shutdown) logFinished(r *Report, main *phaseView, untold bool) {
 	level, budget := slog.LevelInfo, s.announced().Budget
 	switch {
 	case r.Outcome == OutcomeForced:
 		level = slog.LevelError
-	case budget > 0 && time.Duration(r.Duration) > budget/2:
+	case budget > 0 && time.Duration(r.Duration) > budget/2, untold, cutTotal(r.RPCsCut) > 0:
 		level = slog.LevelWarn
 	}
 	args := []any{
@@ -60,6 +62,9 @@ func (s *Shutdown) logFinished(r *Report, main *phaseView) {
 	args = append(args, holderArgs(main.culprit)...)
 	if n := cutTotal(r.RPCsCut); n > 0 {
 		args = append(args, "rpcs_cut", n)
+	}
+	if r.Clients.Refused > 0 {
+		args = append(args, "refused", r.Clients.Refused)
 	}
 	if r.JaegerURL != "" {
 		args = append(args, "jaeger_url", r.JaegerURL)

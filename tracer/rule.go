@@ -17,6 +17,7 @@ const (
 	ruleLinger      rule = "longer linger"
 	ruleUnexplained rule = "unexplained"
 	ruleUnknown     rule = "unknown connection"
+	ruleBusiness    rule = "business first"
 	ruleHook        rule = "user hook"
 	ruleLongest     rule = "longest phase"
 )

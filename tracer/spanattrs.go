@@ -87,13 +87,21 @@ func rootAttrs(tl *timeline, r *Report, main *phaseView, summarised int) []attr 
 			attrs = append(attrs, attr{keyCutPrefix + m, r.RPCsCut[m]})
 		}
 	}
+	if d := r.Clients.LastAccept; d != nil {
+		attrs = append(attrs, attr{keyLastAccept, time.Duration(*d).Seconds()})
+	}
 	for _, a := range []attr{
+		{keyRefused, r.Clients.Refused}, {keyLateConns, r.Clients.LateConnections},
+		{keyUnserved, r.Clients.Unserved}, {keyLateRPCs, r.Clients.LateStreams},
 		{keySummarised, summarised}, {keyForgotten + "connections", tl.forgottenConns},
 		{keyForgotten + "rpcs", tl.forgottenRPCs},
 	} {
 		if a.value != 0 {
 			attrs = append(attrs, a)
 		}
+	}
+	if w := r.Clients.Window; w > 0 {
+		attrs = append(attrs, attr{keyMaxWindow, time.Duration(w).Seconds()})
 	}
 	return attrs
 }

@@ -22,6 +22,9 @@ func (h *Holder) who() string {
 	case h.Method != "":
 		s += " " + h.Method
 	}
+	if h.Infrastructure {
+		s += " (infrastructure)"
+	}
 	if h.Peer == "" {
 		return s + " on an unknown connection"
 	}
@@ -73,11 +76,15 @@ func (tl *timeline) verdict(views []phaseView) string {
 	}
 	main := tl.longest(views)
 	took, total := Duration(main.length(tl)), Duration(tl.returned)
+	untold := tl.untoldClients()
 	var s string
 	switch {
 	case time.Duration(took) < nothingHeld,
 		main.culprit == nil && time.Duration(took) < onlyScheduled:
 		s = fmt.Sprintf("%s in %s, nothing held it", tl.outcome(views), total)
+		if untold != "" {
+			s = fmt.Sprintf("%s in %s, but %s", tl.outcome(views), total, untold)
+		}
 		main = nil
 	case main.culprit == nil:
 		s = fmt.Sprintf("%s took %s of %s: what held it was not seen", main.phase, took, total)
@@ -88,7 +95,11 @@ func (tl *timeline) verdict(views []phaseView) string {
 	default:
 		s = fmt.Sprintf("%s took %s of %s: %s", main.phase, took, total, main.culprit.sentence())
 	}
-	return s + main.alike() + tl.untold(main) + tl.ending(views, main) + tl.caveat(main)
+	s += main.alike() + tl.unsaid(main) + tl.ending(views, main)
+	if main != nil && untold != "" {
+		s += "; " + untold
+	}
+	return s + tl.caveat(main)
 }
 
 // alike says how many more held the main phase like its culprit: of the same
@@ -99,18 +110,10 @@ func (v *phaseView) alike() string {
 		return ""
 	}
 	n, c := 0, v.culprit
-	count := func(h *holder) {
-		if h != c && h.Kind == c.Kind && h.State == c.State && h.Method == c.Method && 2*h.Held >= c.Held {
+	for h := range v.everyone() {
+		if h != c && !h.part && h.Kind == c.Kind && h.State == c.State && h.Method == c.Method &&
+			2*h.Held >= c.Held {
 			n++
-		}
-	}
-	for i := range v.holders {
-		h := &v.holders[i]
-		count(h)
-		for j := range h.children {
-			if !h.children[j].part {
-				count(&h.children[j])
-			}
 		}
 	}
 	if n == 0 {
@@ -119,9 +122,9 @@ func (v *phaseView) alike() string {
 	return fmt.Sprintf("; %d more like it", n)
 }
 
-// untold says how many clients a handshake wait kept from being told: until its
+// unsaid says how many clients a handshake wait kept from being told: until its
 // end nobody gets a GOAWAY. main is nil if nothing held the shutdown.
-func (tl *timeline) untold(main *phaseView) string {
+func (tl *timeline) unsaid(main *phaseView) string {
 	if main == nil || main.phase != PhaseHandshakeWait || !tl.graceful {
 		return ""
 	}
