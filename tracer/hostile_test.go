@@ -23,6 +23,7 @@ var hostile = map[string]string{
 	"newlines":           "a\nlevel=INFO msg=\"all is well\"\r\n",
 	"control characters": "\x00\x08\x7f\u0085\u009b31m",
 	"invalid UTF-8":      "\xff\xfe\xc3(",
+	"HTML":               "<script>alert(1)</script>",
 	"formatting":         "\u202egnp.exe\u2066\u200b\ufeff",
 	"separators":         "a\u2028b\u2029c",
 	"64 KiB":             strings.Repeat("x", 64<<10),
@@ -107,7 +108,7 @@ func testHostile(t *testing.T, text string, silent bool) {
 	peer := &chosenAddr{text}
 	table := tr.Table()
 	table.Resolve = func(context.Context) watch.Caller {
-		return watch.Caller{Addr: peer, UserAgent: text}
+		return watch.Caller{Addr: peer, UserAgent: text, Client: text}
 	}
 	lis := table.AddListener(&net.UnixAddr{Name: "/run/a.sock"}, "*net.UnixListener")
 	c := lis.Accepted(peer, closer{})

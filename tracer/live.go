@@ -84,6 +84,7 @@ func (s *Shutdown) soFar() *Report {
 	if s.sight.last != nil && began.Before(s.sight.next) {
 		return s.sight.last
 	}
+	s.shareOwn()
 	tl := s.timelineBy(&s.sight.builder)
 	r := tl.report(tl.views(), s.wall)
 	r.Checkpoints = s.story()
@@ -94,4 +95,16 @@ func (s *Shutdown) soFar() *Report {
 	now := time.Now()
 	s.sight.last, s.sight.next = r, now.Add(max(sightRest, sightShare*now.Sub(began)))
 	return r
+}
+
+// shareOwn tells the sight's builder what the kernel has said about peers. The
+// sight's lock must be held.
+func (s *Shutdown) shareOwn() {
+	s.building.Lock()
+	defer s.building.Unlock()
+	for id, p := range s.builder.peers {
+		if p.asked && s.sight.builder.peers != nil {
+			s.sight.builder.peers[id] = p
+		}
+	}
 }

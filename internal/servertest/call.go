@@ -111,13 +111,27 @@ func (c *Client) Open(call Call) (*Stream, error) {
 	}
 	c.write.nextStream += 2
 	return s, c.flushLocked(func(fr *http2.Framer) error {
-		if err := fr.WriteHeaders(http2.HeadersFrameParam{
-			StreamID: s.id, BlockFragment: c.encode(call.fields()), EndHeaders: true,
-		}); err != nil || data == nil {
+		if err := writeHeaders(fr, s.id, c.encode(call.fields())); err != nil || data == nil {
 			return err
 		}
 		return fr.WriteData(s.id, !call.KeepOpen, data)
 	})
+}
+
+// writeHeaders writes a header block in as many frames as it needs (RFC 9113,
+// section 6.10).
+func writeHeaders(fr *http2.Framer, id uint32, block []byte) error {
+	first := block[:min(len(block), maxFrame)]
+	block = block[len(first):]
+	err := fr.WriteHeaders(http2.HeadersFrameParam{
+		StreamID: id, BlockFragment: first, EndHeaders: len(block) == 0,
+	})
+	for err == nil && len(block) > 0 {
+		next := block[:min(len(block), maxFrame)]
+		block = block[len(next):]
+		err = fr.WriteContinuation(id, len(block) == 0, next)
+	}
+	return err
 }
 
 // encode returns the header block of fields; c.write must be held.
