@@ -48,7 +48,8 @@ The trace goes where the OTEL_EXPORTER_OTLP_* variables say or, without any, to
 localhost:4317 if something answers there.`,
 		Example: `  gracetrace demo
   gracetrace demo --scenario recv --grace 5s
-  gracetrace demo --json | jq .verdict`,
+  gracetrace demo --json | jq .verdict
+  gracetrace demo --out .   # and open report.html`,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if f.list {
@@ -66,7 +67,7 @@ localhost:4317 if something answers there.`,
 	flags.Var(&f.grace, "grace",
 		"grace period, from the signal to the exit (default $"+envGrace+" or 12s)")
 	flags.BoolVar(&f.json, "json", false, "print the report as JSON")
-	flags.StringVar(&f.out, "out", "", "write report.json to this `folder`, too")
+	flags.StringVar(&f.out, "out", "", "write report.json and report.html to this `folder`, too")
 	flags.BoolVar(&f.tls, "tls", false, "serve over TLS, with a certificate made for the occasion")
 	return cmd
 }

@@ -38,11 +38,11 @@ type demo struct {
 
 func runDemo(ctx context.Context, f *demoFlags, stdout, stderr io.Writer) error {
 	d := &demo{flags: f, stdout: stdout, stderr: stderr}
-	file, err := newReportFile(f.out)
+	files, err := newOutFiles(f.out)
 	if err != nil {
 		return err
 	}
-	defer file.discard()
+	defer files.discard()
 	if err := errors.Join(nameService(), findCollector(ctx)); err != nil {
 		return err
 	}
@@ -61,10 +61,10 @@ func runDemo(ctx context.Context, f *demoFlags, stdout, stderr io.Writer) error 
 	if d.report.Spans.Sent == 0 {
 		d.report.JaegerURL = "" // it would lead nowhere
 	}
-	if err := file.write(d.report); err != nil {
+	if err := files.write(d.report); err != nil {
 		return err
 	}
-	return d.print(file.name)
+	return d.print(files.names())
 }
 
 // serveAndStop runs the server, and returns nil when it has stopped, gracefully

@@ -3,6 +3,7 @@
 package main
 
 import (
+	"bytes"
 	"encoding/json"
 	"os"
 	"path/filepath"
@@ -148,6 +149,25 @@ func demoJSON(t *testing.T, args ...string) (wait func(*testing.T) *tracer.Repor
 	}
 }
 
+// checkPage wants the same report as a page beside the JSON, and nothing else.
+func checkPage(t *testing.T, dir string, r *tracer.Report) {
+	t.Helper()
+	page, err := os.ReadFile(filepath.Join(dir, "report.html"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var want bytes.Buffer
+	if err := r.WriteHTML(&want); err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.Equal(page, want.Bytes()) {
+		t.Error("report.html tells something else than report.json")
+	}
+	if entries, err := os.ReadDir(dir); err != nil || len(entries) != 2 {
+		t.Errorf("in the folder: %v, %v", entries, err)
+	}
+}
+
 // All at once is what a newcomer runs: every phase, and under 20 s.
 func TestDemo(t *testing.T) {
 	t.Parallel()
@@ -175,6 +195,7 @@ func TestDemo(t *testing.T) {
 	if !strings.HasPrefix(res.stdout, "grpc.server.shutdown ") || res.stdout != want.String() {
 		t.Errorf("printed:\n%s\nreport.json says:\n%s", res.stdout, want.String())
 	}
+	checkPage(t, dir, r)
 	for _, w := range []wantPhase{
 		{tracer.PhaseHandshakeWait, 2 * time.Second, tracer.HolderHandshake, "tcp", ""},
 		{tracer.PhaseConnWait, 5 * time.Second, tracer.HolderRPC, "in Recv", methodChat},
@@ -195,6 +216,7 @@ func TestDemo(t *testing.T) {
 	}
 	for _, s := range []string{
 		"What holds it", "1.0s  handshake wait", "docker compose up", "silent ", "mute ",
+		"report.json and " + filepath.Join(dir, "report.html"),
 	} {
 		if !strings.Contains(res.stderr, s) {
 			t.Errorf("stderr does not say %q:\n%s", s, res.stderr)

@@ -5,8 +5,7 @@ package main
 import (
 	"fmt"
 	"io"
-	"os"
-	"path/filepath"
+	"strings"
 
 	"github.com/gracetrace/gracetrace/tracer"
 )
@@ -24,7 +23,7 @@ func printReport(w io.Writer, r *tracer.Report) error {
 }
 
 // print prints the report to stdout, and to stderr what to do with it.
-func (d *demo) print(file string) error {
+func (d *demo) print(files []string) error {
 	fmt.Fprintln(d.stderr)
 	write := func(w io.Writer) error { return printReport(w, d.report) }
 	if d.flags.json {
@@ -36,8 +35,8 @@ func (d *demo) print(file string) error {
 	if d.flags.json {
 		fmt.Fprintf(d.stderr, "verdict: %s\n", d.report.Verdict)
 	}
-	if file != "" {
-		fmt.Fprintf(d.stderr, "\nThe report is in %s.\n", file)
+	if len(files) > 0 {
+		fmt.Fprintf(d.stderr, "\nThe report is in %s.\n", strings.Join(files, " and "))
 	}
 	if d.report.Spans.Sent == 0 {
 		fmt.Fprint(d.stderr, "\nTo see it as a trace: docker compose up -d jaeger, then the demo again.\n")
@@ -46,56 +45,4 @@ func (d *demo) print(file string) error {
 			d.report.TraceID, envUI)
 	}
 	return nil
-}
-
-// reportFile is report.json in the folder of --out. It is made before the demo
-// runs, so that a folder that cannot be written to is not found out after it.
-type reportFile struct {
-	name string // "": nothing is to be written
-	temp *os.File
-}
-
-func newReportFile(dir string) (*reportFile, error) {
-	if dir == "" {
-		return &reportFile{}, nil
-	}
-	if err := os.MkdirAll(dir, 0o755); err != nil {
-		return nil, fmt.Errorf("--out %q: %w", dir, err)
-	}
-	temp, err := os.CreateTemp(dir, ".report-*.json")
-	if err != nil {
-		return nil, fmt.Errorf("--out %q: %w", dir, err)
-	}
-	return &reportFile{name: filepath.Join(dir, "report.json"), temp: temp}, nil
-}
-
-// write puts the report in its place, as a whole or not at all.
-func (f *reportFile) write(r *tracer.Report) error {
-	if f.name == "" {
-		return nil
-	}
-	err := r.WriteJSON(f.temp)
-	if err == nil {
-		err = f.temp.Chmod(0o644) // CreateTemp's are private
-	}
-	if closeErr := f.temp.Close(); err == nil {
-		err = closeErr
-	}
-	if err == nil {
-		err = os.Rename(f.temp.Name(), f.name)
-	}
-	if err != nil {
-		return fmt.Errorf("write %s: %w", f.name, err)
-	}
-	f.temp = nil
-	return nil
-}
-
-// discard removes what was not put in its place.
-func (f *reportFile) discard() {
-	if f.temp == nil {
-		return
-	}
-	_ = f.temp.Close() // write may have closed it
-	_ = os.Remove(f.temp.Name())
 }
