@@ -143,7 +143,7 @@ func (tl *timeline) report(views []phaseView, start time.Time) *Report {
 	r := &Report{
 		Version: 1, Call: tl.call(), Start: start, Duration: whole(min(tl.returned, tl.now)),
 		Outcome: tl.outcome(views), Verdict: tl.verdict(views), RPCsCut: tl.cutRPCs(),
-		Clients: tl.clientsReport(),
+		Clients: tl.clientsReport(), Notes: tl.notes(views), GRPC: tl.grpcVersion,
 	}
 	for i := range views {
 		v := &views[i]

@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package tracer
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+)
+
+const methodHealthWatch = "grpc.health.v1.Health/Watch"
+
+// situation is a shutdown, and whom its verdict blames.
+type situation struct {
+	*timeline
+	holder          // nothing of its own where nobody is blamed
+	rpc    *rpcLine // that the holder is, or none
+}
+
+// worthARemedy is the least that a phase must have lasted for advice to be given:
+// an RPC that takes its time is none of it.
+const worthARemedy = 500 * time.Millisecond
+
+func (tl *timeline) situation(main *phaseView) *situation {
+	s := &situation{timeline: tl, rpc: &rpcLine{}}
+	if main.culprit == nil || main.length(tl) < worthARemedy {
+		return s
+	}
+	s.holder = *main.culprit
+	for i := range tl.rpcs {
+		if r := &tl.rpcs[i]; s.ofRPC() && r.id == s.key.id {
+			s.rpc = r
+		}
+	}
+	return s
+}
+
+func (s *situation) ofRPC() bool { return s.Kind == HolderRPC || s.Kind == HolderHandler }
+
+// open reports whether an RPC is to blame that its client has not given up.
+func (s *situation) open() bool { return s.Kind == HolderRPC }
+
+// business is the same for an RPC of the application's own.
+func (s *situation) business() bool { return s.open() && !s.Infrastructure }
+
+// accepting reports whether an accept loop is to blame.
+func (s *situation) accepting() bool {
+	return s.Kind == HolderListener && s.key.part == "accept"
+}
+
+// goType is the type of the listener to blame.
+func (s *situation) goType() string { return s.listeners[s.key.id].goType }
+
+// leftBehind reports whether a handler was still running when the call returned.
+func (s *situation) leftBehind() bool {
+	for i := range s.rpcs {
+		if r := &s.rpcs[i]; s.returned <= s.now && !s.abandoned && r.begin <= 0 && r.end > s.returned {
+			return true
+		}
+	}
+	return false
+}
+
+// cutByDrain bounds for how long after the call a drain may cut RPCs: it does it
+// at once, when no handshake is left.
+const cutByDrain = 100 * time.Millisecond
+
+// cutByServeHTTP reports whether a graceful stop has cut RPCs of a server that
+// has no listener of its own: they came through an http.Server, whose
+// connections grpc closes instead of draining them.
+func (s *situation) cutByServeHTTP() bool {
+	if !s.graceful || !s.blind() {
+		return false
+	}
+	for i := range s.rpcs {
+		r := &s.rpcs[i]
+		if r.conn < 0 && r.cancelled >= 0 && r.cancelled < min(cutByDrain, s.forced) {
+			return true
+		}
+	}
+	return false
+}
+
+// before reports whether grpc-go is known to be older than a version.
+func (s *situation) before(v release) bool {
+	is, ok := parseRelease(s.grpcVersion)
+	return ok && is.compare(v) < 0
+}
+
+// since reports whether grpc-go is known not to be older than a version.
+func (s *situation) since(v release) bool {
+	is, ok := parseRelease(s.grpcVersion)
+	return ok && is.compare(v) >= 0
+}
+
+// release is a version's numbers. Of a prerelease (1.86.0-dev) they are those of
+// the release it leads to: it may have what that has.
+type release [3]int
+
+func parseRelease(s string) (r release, ok bool) {
+	numbers, _, _ := strings.Cut(strings.TrimPrefix(s, "v"), "-")
+	var rest string
+	n, _ := fmt.Sscanf(numbers, "%d.%d.%d%s", &r[0], &r[1], &r[2], &rest)
+	return r, n == len(r)
+}
+
+func (r release) compare(o release) int { return slices.Compare(r[:], o[:]) }
