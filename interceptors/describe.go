@@ -60,5 +60,5 @@ func (m *unaryMethod) handle(srv any, ctx context.Context, dec func(any) error,
 ) (any, error) {
 	r := m.srv.Begin(ctx, m.method)
 	defer m.srv.End(r)
-	return m.inner(srv, ctx, dec, interceptor)
+	return markMethod(r, m.inner, srv, ctx, dec, interceptor)
 }

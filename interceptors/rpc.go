@@ -95,7 +95,7 @@ func (s *sensor) unary(ctx context.Context, req any, info *grpc.UnaryServerInfo,
 	}
 	r := s.srv.Begin(ctx, s.methods.get(info.FullMethod, true))
 	defer s.srv.End(r)
-	return handler(ctx, req)
+	return markUnary(r, ctx, req, handler)
 }
 
 func (s *sensor) stream(srv any, ss grpc.ServerStream, info *grpc.StreamServerInfo,
@@ -114,7 +114,7 @@ func (s *sensor) watchStream(srv any, ss grpc.ServerStream, m *watch.Method,
 	w := &watchedStream{ServerStream: ss, srv: s.srv}
 	s.srv.BeginStream(ss.Context(), m, &w.rpc, &w.msgs)
 	defer s.srv.EndStream(&w.rpc)
-	return handler(srv, w)
+	return markStream(&w.rpc, srv, w, handler)
 }
 
 // watchedStream tells what its handler waits for. It is never pooled: a handler

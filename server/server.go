@@ -56,7 +56,11 @@ func New(t *tracer.Tracer, opts ...grpc.ServerOption) *Server {
 	if s.t != nil {
 		opts = interceptors.Install(s.t, opts)
 	}
-	s.grpc = grpc.NewServer(opts...)
+	srv := grpc.NewServer(opts...)
+	if s.t != nil {
+		s.t.Table().Address = fmt.Sprintf("%p", srv)
+	}
+	s.grpc = srv
 	return s
 }
 
@@ -73,6 +77,9 @@ func Wrap(srv GRPC, t *tracer.Tracer, opts ...grpc.ServerOption) *Server {
 			"server.Wrap: %T is an option of grpc.NewServer", rest[0]))
 	}
 	s.grpc, s.streams = srv, true
+	if own, ok := srv.(*grpc.Server); ok && own != nil && s.t != nil {
+		s.t.Table().Address = fmt.Sprintf("%p", own)
+	}
 	if srv == nil {
 		s.grpc = noServer{}
 		s.broken = errors.Join(s.broken, errors.New("server.Wrap: the server is nil"))

@@ -238,6 +238,21 @@ func (in *inflight) snapshot(call, now Instant) (states []RPCState, forgotten in
 	return states, forgotten
 }
 
+// Entries returns the RPCs in flight with their ids, by entry. An entry of a
+// unary RPC may be another RPC's a moment later.
+func (s *Server) Entries() map[*RPC]uint64 {
+	entries := make(map[*RPC]uint64)
+	for i := range s.inflight.shards {
+		sh := &s.inflight.shards[i]
+		sh.mu.Lock()
+		for r := sh.head; r != nil; r = r.next {
+			entries[r] = r.id
+		}
+		sh.mu.Unlock()
+	}
+	return entries
+}
+
 func (in *inflight) empty() bool {
 	for i := range in.shards {
 		sh := &in.shards[i]

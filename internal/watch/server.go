@@ -34,6 +34,10 @@ type Server struct {
 	// nanoseconds: the Timeout of its keepalive.ServerParameters. Zero: none.
 	UserTimeout atomic.Int64
 
+	// Address is the *grpc.Server's, as a dump of the goroutines shows it; empty
+	// if it is not known. It is set once, before the server serves.
+	Address string
+
 	inflight inflight
 	draining atomic.Bool // a first GOAWAY has left since Watch
 	// watchedSince is when a shutdown began; zero: none is being watched.
