@@ -14,6 +14,7 @@ import (
 
 	"github.com/gracetrace/gracetrace/internal/servertest"
 	"github.com/gracetrace/gracetrace/internal/stack"
+	greeterv1 "github.com/gracetrace/gracetrace/proto/greeter/v1"
 )
 
 // TestStopPlaces: where grpc's stop waits is told by its own frames (fact 48).
@@ -83,7 +84,9 @@ func (l slowListener) Close() error {
 // held, and who waits for a mutex stops a bubble's clock.
 func TestStopInUserCode(t *testing.T) {
 	b := serve(t, quick{})
-	b.call(b.client(nil)) // it serves by then
+	if _, err := b.client(nil).SayHello(t.Context(), &greeterv1.SayHelloRequest{}); err != nil {
+		t.Fatal(err)
+	}
 	l := slowListener{servertest.Listen(), make(gate), make(gate)}
 	served := make(chan error, 1)
 	go func() { served <- b.srv.Serve(l) }()
