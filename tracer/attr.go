@@ -6,7 +6,7 @@ package tracer
 // until a span is sent.
 type attr struct {
 	key   string
-	value any // string, bool, int, int64 or float64
+	value any // string, bool, int, int64, float64 or []string
 }
 
 // Attribute keys. The first block are semantic conventions (v1.43.0), written

@@ -20,7 +20,7 @@ func (d Duration) MarshalJSON() ([]byte, error) {
 // UnmarshalJSON implements json.Unmarshaler.
 func (d *Duration) UnmarshalJSON(b []byte) error {
 	us, err := strconv.ParseInt(string(b), 10, 64)
-	if err != nil {
+	if err != nil || us > math.MaxInt64/1000 || us < math.MinInt64/1000 {
 		return fmt.Errorf("duration in microseconds: %q is not a whole number", b)
 	}
 	*d = Duration(time.Duration(us) * time.Microsecond)

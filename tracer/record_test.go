@@ -36,21 +36,21 @@ func (*sink) Shutdown(context.Context) error { return nil }
 func (k *sink) factory(context.Context) (sdktrace.SpanExporter, error) { return k, nil }
 
 // record returns what f sends. The wall clock is between two microseconds.
-func record(t *testing.T, f func(*spans)) []sdktrace.ReadOnlySpan {
-	t.Helper()
+func record(tb testing.TB, f func(*spans)) []sdktrace.ReadOnlySpan {
+	tb.Helper()
 	k := &sink{}
-	out, err := exporter.New(t.Context(), exporter.Config{
+	out, err := exporter.New(tb.Context(), exporter.Config{
 		Logger: slog.New(slog.DiscardHandler), Factory: k.factory, ScopeName: scopeName,
 	})
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	defer out.Close()
 	session := out.Open()
 	wall := time.Date(2026, 1, 2, 3, 4, 5, 123_456_789, time.UTC)
 	f(newSpans(session, wall.Truncate(tick), origin{}))
-	if r := session.Flush(t.Context()); len(r.Lost) > 0 {
-		t.Fatalf("lost: %v, %v", r.Lost, r.Err)
+	if r := session.Flush(tb.Context()); len(r.Lost) > 0 {
+		tb.Fatalf("lost: %v, %v", r.Lost, r.Err)
 	}
 	return k.spans
 }

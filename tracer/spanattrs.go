@@ -54,7 +54,8 @@ func (h *holder) attributes(phase Phase) []attr {
 	attrs = append(attrs, said(
 		attr{keyState, string(h.State)}, attr{keyDetail, h.Detail}, attr{keyRPCMethod, h.Method},
 		attr{keyRPCOriginal, h.Original}, attr{keyUserAgent, h.UserAgent},
-		attr{keyListener, h.Listener}, attr{keyClient, h.Client}, attr{keyLocal, h.Local})...)
+		attr{keyListener, h.Listener}, attr{keyClient, h.Client}, attr{keyLocal, h.Local},
+		attr{keyCodeSource, h.Source})...)
 	if h.Infrastructure {
 		attrs = append(attrs, attr{keyInfrastructure, true})
 	}
@@ -63,6 +64,9 @@ func (h *holder) attributes(phase Phase) []attr {
 	}
 	if h.Open {
 		attrs = append(attrs, attr{keyOpen, true})
+	}
+	if h.culprit {
+		attrs = append(attrs, attr{keyBlamed, true})
 	}
 	attrs = append(attrs, peerAttrs(h.Peer)...)
 	return append(attrs, h.attrs...)
@@ -103,7 +107,7 @@ func rootAttrs(tl *timeline, r *Report, main *phaseView, summarised int) []attr 
 	if w := r.Clients.Window; w > 0 {
 		attrs = append(attrs, attr{keyMaxWindow, time.Duration(w).Seconds()})
 	}
-	return attrs
+	return append(attrs, noteAttrs(r.Notes)...)
 }
 
 // said leaves out empty texts.

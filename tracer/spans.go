@@ -141,7 +141,11 @@ func (s *spans) advance(tl *timeline, views []phaseView) {
 		b := after(s.phaseEnd, v.start, v.end)
 		s.phaseEnd = b.end
 		s.holders(v, b, true)
-		s.emit(s.id(key), s.root, string(v.phase), b, tl.phaseAttrs(v))
+		attrs := tl.phaseAttrs(v)
+		if tl.abandoned && i == len(views)-1 {
+			attrs = append(attrs, attr{keyOpen, true})
+		}
+		s.emit(s.id(key), s.root, string(v.phase), b, attrs)
 	}
 }
 
@@ -317,6 +321,8 @@ func attributes(attrs []attr) []attribute.KeyValue {
 			out = append(out, attribute.Int64(a.key, v))
 		case float64:
 			out = append(out, attribute.Float64(a.key, v))
+		case []string:
+			out = append(out, attribute.StringSlice(a.key, v))
 		}
 	}
 	return out

@@ -1,0 +1,135 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package tracer
+
+import (
+	"fmt"
+	"slices"
+	"time"
+)
+
+// notEnded is said of a shutdown without an end.
+const notEnded = "its end was never sent: the process was killed, " +
+	"or was still stopping when this was written"
+
+// orphans are the phases whose root was not sent, by the root's id.
+func (t *readTrace) orphans() map[string][]*readSpan {
+	all := make(map[string][]*readSpan)
+	for parent, list := range t.children {
+		if parent == "" || t.spans[parent] != nil {
+			continue
+		}
+		for _, s := range list {
+			if s.isPhase() {
+				all[parent] = append(all[parent], s)
+			}
+		}
+		sortSpans(all[parent])
+	}
+	return all
+}
+
+// killed makes a report of a shutdown whose end never came: of the phases that
+// had ended, and of what the checkpoints told about the one that had not.
+func (b *rebuilder) killed(orphans map[string][]*readSpan) *Report {
+	r := b.r
+	r.Outcome = OutcomeKilled
+	r.Notes = []Note{{Kind: noteMissing, Text: notEnded}}
+	for _, s := range b.ours(orphans) {
+		r.Phases = append(r.Phases, b.phase(s))
+		r.Duration = max(r.Duration, b.at(s.end))
+	}
+	told, spans := b.checkpoints()
+	r.Checkpoints = told
+	for i, s := range spans {
+		r.Duration = max(r.Duration, told[i].Offset, b.at(s.end))
+	}
+	r.Duration = max(r.Duration, b.at(b.started.end))
+	b.openPhase()
+	r.Verdict = killedVerdict(r)
+	return r
+}
+
+// ours are the phases that belong to this shutdown: those that begin closest to
+// it, if there are several in the trace.
+func (b *rebuilder) ours(orphans map[string][]*readSpan) []*readSpan {
+	var first []*readSpan
+	for _, list := range orphans {
+		if len(list) > 0 && list[0].service == b.started.service {
+			first = append(first, list[0])
+		}
+	}
+	sortSpans(first)
+	if i := nearest(first, b.started.start); i >= 0 {
+		return orphans[first[i].parent]
+	}
+	return nil
+}
+
+func killedVerdict(r *Report) string {
+	after := fmt.Sprintf("after at least %s", r.Duration)
+	if len(r.Checkpoints) == 0 {
+		return fmt.Sprintf("killed %s: it told nothing of what held it", after)
+	}
+	last := r.Checkpoints[len(r.Checkpoints)-1]
+	return fmt.Sprintf("killed in %s %s: %s", last.Phase, after, last.Verdict)
+}
+
+// openPhase adds the phase that had not ended when the last checkpoint told of
+// it, and what held it then.
+func (b *rebuilder) openPhase() {
+	r := b.r
+	told, spans := b.checkpoints()
+	if len(told) == 0 {
+		return
+	}
+	last, span := told[len(told)-1], spans[len(spans)-1]
+	if slices.ContainsFunc(r.Phases, func(p PhaseReport) bool { return p.Name == last.Phase }) {
+		return // it ended after that
+	}
+	var start Duration
+	for _, p := range r.Phases {
+		start = max(start, p.Offset+p.Duration)
+	}
+	p := PhaseReport{
+		Name: last.Phase, Start: r.Start.Add(time.Duration(start)), Offset: start,
+		Duration: max(r.Duration-start, 0), Open: true,
+		LeftAtStart: b.leftAtStart(last), LeftAtEnd: last.Left,
+	}
+	hs := b.holders(span.id, 0)
+	for i := range hs {
+		h := &hs[i] // its span begins at the checkpoint before
+		h.start = max(time.Duration(start), h.end-time.Duration(h.Age))
+		h.Held = Duration(h.end - h.start)
+	}
+	b.fill(&p, append(b.released(last.Phase), hs...))
+	r.Phases = append(r.Phases, p)
+}
+
+// leftAtStart is what was left when the phase of a checkpoint began: what the
+// one before it left.
+func (b *rebuilder) leftAtStart(last Checkpoint) Left {
+	if n := len(b.r.Phases); n > 0 {
+		return b.r.Phases[n-1].LeftAtEnd
+	}
+	return last.Left
+}
+
+// released are the holders of a phase that had let go while it lasted: they were
+// sent as they ended, below a phase that never was.
+func (b *rebuilder) released(phase Phase) (hs []holder) {
+	for parent := range b.children {
+		if parent == "" || b.spans[parent] != nil {
+			continue
+		}
+		for _, s := range b.below(parent) {
+			if Phase(s.text(keyPhase)) == phase && !s.isPhase() && s.text(keyKind) != "" {
+				h := b.holder(s)
+				h.children = b.holders(s.id, 1)
+				hs = append(hs, h)
+			}
+		}
+	}
+	slices.SortStableFunc(hs, func(x, y holder) int { return int(x.start - y.start) })
+	return hs
+}
