@@ -45,7 +45,7 @@ func readReports(r io.Reader, limit int64) ([]*Report, error) {
 	if err := in.values(); err != nil {
 		return nil, err
 	}
-	reports := append(in.reports, in.spans.reports()...)
+	reports := slices.Concat(in.reports, in.spans.reports())
 	if len(reports) == 0 {
 		return nil, in.empty()
 	}

@@ -13,6 +13,13 @@ import (
 
 type object = map[string]any
 
+// keyValue is an attribute to OTLP, and to Jaeger a tag, which has a type.
+type keyValue struct {
+	Key   string `json:"key"`
+	Type  string `json:"type,omitempty"`
+	Value any    `json:"value"`
+}
+
 // OTLP is a TracesData object of spans of one service.
 func OTLP(service string, spans []sdktrace.ReadOnlySpan) []byte {
 	return marshal(object{"resourceSpans": resourceSpans(service, spans)})
@@ -28,7 +35,7 @@ func resourceSpans(service string, spans []sdktrace.ReadOnlySpan) []any {
 	for _, s := range spans {
 		var attrs []any
 		for _, kv := range s.Attributes() {
-			attrs = append(attrs, object{"key": kv.Key, "value": otlpValue(kv.Value)})
+			attrs = append(attrs, keyValue{Key: string(kv.Key), Value: otlpValue(kv.Value)})
 		}
 		span := object{
 			"traceId": s.SpanContext().TraceID().String(), "spanId": s.SpanContext().SpanID().String(),
@@ -43,7 +50,7 @@ func resourceSpans(service string, spans []sdktrace.ReadOnlySpan) []any {
 	}
 	return []any{object{
 		"resource": object{"attributes": []any{
-			object{"key": "service.name", "value": object{"stringValue": service}},
+			keyValue{Key: "service.name", Value: otlpValue(attribute.StringValue(service))},
 		}},
 		"scopeSpans": []any{object{"spans": list}},
 	}}
@@ -60,7 +67,7 @@ func otlpValue(v attribute.Value) object {
 	case attribute.STRINGSLICE:
 		var values []any
 		for _, s := range v.AsStringSlice() {
-			values = append(values, object{"stringValue": s})
+			values = append(values, otlpValue(attribute.StringValue(s)))
 		}
 		return object{"arrayValue": object{"values": values}}
 	}
@@ -88,25 +95,20 @@ func Jaeger(service string, spans []sdktrace.ReadOnlySpan) []byte {
 	return marshal(object{"data": data, "total": 0, "errors": nil})
 }
 
+type reference struct {
+	Type    string `json:"refType"`
+	TraceID string `json:"traceID"`
+	SpanID  string `json:"spanID"`
+}
+
 func jaegerSpan(s sdktrace.ReadOnlySpan) object {
 	id := s.SpanContext().TraceID().String()
-	refs, tags := []any{}, []any{}
+	refs, tags := []reference{}, []keyValue{}
 	if s.Parent().IsValid() {
-		refs = append(refs, object{
-			"refType": "CHILD_OF", "traceID": id, "spanID": s.Parent().SpanID().String(),
-		})
+		refs = append(refs, reference{"CHILD_OF", id, s.Parent().SpanID().String()})
 	}
 	for _, kv := range s.Attributes() {
-		tag := object{"key": kv.Key, "type": "string", "value": kv.Value.Emit()}
-		switch kv.Value.Type() {
-		case attribute.BOOL:
-			tag["type"], tag["value"] = "bool", kv.Value.AsBool()
-		case attribute.INT64:
-			tag["type"], tag["value"] = "int64", kv.Value.AsInt64()
-		case attribute.FLOAT64:
-			tag["type"], tag["value"] = "float64", kv.Value.AsFloat64()
-		}
-		tags = append(tags, tag)
+		tags = append(tags, tag(kv))
 	}
 	return object{
 		"traceID": id, "spanID": s.SpanContext().SpanID().String(), "operationName": s.Name(),
@@ -114,6 +116,22 @@ func jaegerSpan(s sdktrace.ReadOnlySpan) object {
 		"startTime": s.StartTime().UnixMicro(),
 		"duration":  s.EndTime().Sub(s.StartTime()).Microseconds(),
 	}
+}
+
+func tag(kv attribute.KeyValue) keyValue {
+	key, v := string(kv.Key), kv.Value
+	switch v.Type() {
+	case attribute.BOOL:
+		return keyValue{key, "bool", v.AsBool()}
+	case attribute.INT64:
+		return keyValue{key, "int64", v.AsInt64()}
+	case attribute.FLOAT64:
+		return keyValue{key, "float64", v.AsFloat64()}
+	case attribute.STRINGSLICE:
+		list, _ := json.Marshal(v.AsStringSlice())
+		return keyValue{key, "string", string(list)}
+	}
+	return keyValue{key, "string", v.AsString()}
 }
 
 func marshal(v any) []byte {
