@@ -5,6 +5,7 @@ package spanjson
 import (
 	"encoding/json"
 	"strconv"
+	"strings"
 
 	"go.opentelemetry.io/otel/attribute"
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
@@ -128,8 +129,7 @@ func tag(kv attribute.KeyValue) keyValue {
 	case attribute.FLOAT64:
 		return keyValue{key, "float64", v.AsFloat64()}
 	case attribute.STRINGSLICE:
-		list, _ := json.Marshal(v.AsStringSlice())
-		return keyValue{key, "string", string(list)}
+		return keyValue{key, "string", strings.TrimSpace(string(marshal(v.AsStringSlice())))}
 	}
 	return keyValue{key, "string", v.AsString()}
 }
