@@ -21,8 +21,10 @@ type phaseView struct {
 func (v *phaseView) length(tl *timeline) time.Duration { return min(v.end, tl.now) - v.start }
 
 // views returns the phases of a timeline with their culprits.
-func (tl *timeline) views() []phaseView {
-	lines := tl.phases()
+func (tl *timeline) views() []phaseView { return tl.viewsOf(tl.phases()) }
+
+// viewsOf returns the views of some of the phases.
+func (tl *timeline) viewsOf(lines []phaseLine) []phaseView {
 	views := make([]phaseView, len(lines))
 	for i, l := range lines {
 		v := &views[i]

@@ -181,7 +181,7 @@ func (s *Shutdown) run() {
 		case <-s.wake:
 			s.guard(func() {
 				if tl := s.timeline(); s.spans.pending(tl) {
-					s.spans.advance(tl, tl.views())
+					s.spans.advance(tl, tl.viewsOf(tl.knownPhases()))
 				}
 			})
 		case <-timer.C:

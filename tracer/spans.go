@@ -114,6 +114,18 @@ func (tl *timeline) known(l phaseLine) bool {
 	return l.end != never && (l.phase != PhaseConnWait || tl.returned <= tl.now)
 }
 
+// knownPhases are those whose end is final. What holds a long conn wait, which is
+// most of what there is to see, is not looked at for them.
+func (tl *timeline) knownPhases() []phaseLine {
+	lines := tl.phases()
+	for i, l := range lines {
+		if !tl.known(l) {
+			return lines[:i]
+		}
+	}
+	return lines
+}
+
 // pending reports whether advance has something to send. It costs less than the
 // views that advance needs.
 func (s *spans) pending(tl *timeline) bool {

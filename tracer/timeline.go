@@ -270,9 +270,8 @@ func (b *builder) since(i watch.Instant) time.Duration {
 // context was cancelled, if it was.
 func (b *builder) add(tl *timeline, snap *watch.Snapshot, cancelled map[uint64]watch.Instant) {
 	tl.now = b.since(snap.At)
-	callers, peers := b.callers, b.peers // only what is in this snapshot is kept
-	b.callers = make(map[uint64]caller, len(snap.RPCs))
-	b.peers = make(map[uint64]peerLine, len(snap.Conns))
+	b.prune(snap)
+	tl.conns = make([]connLine, 0, len(snap.Conns))
 	tl.forgottenConns, tl.forgottenRPCs = snap.ForgottenConns, snap.ForgottenRPCs
 	tl.clients.lastAccept, tl.clients.since = b.since(snap.LastAccept), never
 	for _, l := range snap.Listeners {
@@ -286,13 +285,15 @@ func (b *builder) add(tl *timeline, snap *watch.Snapshot, cancelled map[uint64]w
 	byAddr := make(map[net.Addr]int, len(snap.Conns))
 	for i := range snap.Conns {
 		c := &snap.Conns[i]
-		tl.conns = append(tl.conns, b.conn(c, peers))
+		tl.conns = append(tl.conns, b.conn(c))
 		if isPointer(c.Addr) {
 			byAddr[c.Addr] = i
 		}
 	}
+	rpcs := make([]rpcLine, len(snap.RPCs))
 	for i := range snap.RPCs {
-		r := b.rpc(&snap.RPCs[i], callers)
+		r := &rpcs[i]
+		*r = b.rpc(&snap.RPCs[i])
 		if i, ok := cancelled[r.id]; ok && b.since(i) < r.end {
 			r.cancelled = b.since(i)
 		}
@@ -305,16 +306,55 @@ func (b *builder) add(tl *timeline, snap *watch.Snapshot, cancelled map[uint64]w
 				}
 			}
 		}
-		tl.rpcs = append(tl.rpcs, r)
 	}
-	slices.SortFunc(tl.rpcs, func(x, y rpcLine) int {
-		return cmp.Or(cmp.Compare(x.begin, y.begin), cmp.Compare(x.conn, y.conn),
-			cmp.Compare(x.method.Name, y.method.Name), cmp.Compare(x.id, y.id))
-	})
+	tl.rpcs = byBegin(rpcs)
 }
 
-func (b *builder) conn(c *watch.ConnState, known map[uint64]peerLine) connLine {
-	p := b.peer(c, known)
+// byBegin sorts RPCs. It moves each of them, which are large, once.
+func byBegin(rpcs []rpcLine) []rpcLine {
+	order := make([]*rpcLine, len(rpcs))
+	for i := range rpcs {
+		order[i] = &rpcs[i]
+	}
+	slices.SortFunc(order, func(x, y *rpcLine) int {
+		if x.begin != y.begin {
+			return cmp.Compare(x.begin, y.begin)
+		}
+		return cmp.Or(cmp.Compare(x.conn, y.conn),
+			cmp.Compare(x.method.Name, y.method.Name), cmp.Compare(x.id, y.id))
+	})
+	sorted := make([]rpcLine, len(rpcs))
+	for i, r := range order {
+		sorted[i] = *r
+	}
+	return sorted
+}
+
+// prune forgets those who called and connected and are not in snap any more, if
+// they are many.
+func (b *builder) prune(snap *watch.Snapshot) {
+	if len(b.callers) > 2*len(snap.RPCs) || b.callers == nil {
+		known := b.callers
+		b.callers = make(map[uint64]caller, len(snap.RPCs))
+		for i := range snap.RPCs {
+			if c, ok := known[snap.RPCs[i].ID]; ok {
+				b.callers[snap.RPCs[i].ID] = c
+			}
+		}
+	}
+	if len(b.peers) > 2*len(snap.Conns) || b.peers == nil {
+		known := b.peers
+		b.peers = make(map[uint64]peerLine, len(snap.Conns))
+		for i := range snap.Conns {
+			if p, ok := known[snap.Conns[i].ID]; ok {
+				b.peers[snap.Conns[i].ID] = p
+			}
+		}
+	}
+}
+
+func (b *builder) conn(c *watch.ConnState) connLine {
+	p := b.peer(c)
 	return connLine{
 		id: c.ID, peer: p.text, where: p.where, listener: c.Listener,
 		accepted: b.since(c.Accepted), handshake: b.since(c.Handshake),
@@ -330,16 +370,16 @@ func (b *builder) conn(c *watch.ConnState, known map[uint64]peerLine) connLine {
 	}
 }
 
-func (b *builder) peer(c *watch.ConnState, known map[uint64]peerLine) peerLine {
-	p, ok := known[c.ID]
+func (b *builder) peer(c *watch.ConnState) peerLine {
+	p, ok := b.peers[c.ID]
 	if !ok {
 		p = newPeerLine(c.Addr, c.Local())
+		b.peers[c.ID] = p
 	}
-	b.peers[c.ID] = p
 	return p
 }
 
-func (b *builder) rpc(s *watch.RPCState, known map[uint64]caller) rpcLine {
+func (b *builder) rpc(s *watch.RPCState) rpcLine {
 	r := rpcLine{
 		id: s.ID, method: s.Method, stream: s.Stream,
 		begin: b.since(s.Begin), end: b.since(s.End), cancelled: never, deadline: never,
@@ -348,7 +388,7 @@ func (b *builder) rpc(s *watch.RPCState, known map[uint64]caller) rpcLine {
 	if d, ok := s.Ctx.Deadline(); ok {
 		r.deadline = b.since(b.clock.At(d))
 	}
-	c, ok := known[s.ID]
+	c, ok := b.callers[s.ID]
 	if !ok {
 		w := watch.Caller{}
 		if b.resolve != nil {
@@ -358,8 +398,8 @@ func (b *builder) rpc(s *watch.RPCState, known map[uint64]caller) rpcLine {
 		if w.Addr != nil {
 			c.peer = clean(w.Addr.String())
 		}
+		b.callers[s.ID] = c
 	}
-	b.callers[s.ID] = c
 	r.caller = c
 	return r
 }

@@ -225,6 +225,7 @@ func (r *RPC) state(call, now Instant) RPCState {
 }
 
 func (in *inflight) snapshot(call, now Instant) (states []RPCState, forgotten int) {
+	states = make([]RPCState, 0, in.size())
 	for i := range in.shards {
 		sh := &in.shards[i]
 		sh.mu.Lock()
@@ -251,6 +252,20 @@ func (s *Server) Entries() map[*RPC]uint64 {
 		sh.mu.Unlock()
 	}
 	return entries
+}
+
+// size is how many states a snapshot has, about.
+func (in *inflight) size() (n int) {
+	for i := range in.shards {
+		sh := &in.shards[i]
+		sh.mu.Lock()
+		n += len(sh.ended)
+		for r := sh.head; r != nil; r = r.next {
+			n++
+		}
+		sh.mu.Unlock()
+	}
+	return n
 }
 
 func (in *inflight) empty() bool {

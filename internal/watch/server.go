@@ -213,10 +213,10 @@ func (s *Server) Snapshot() Snapshot {
 		conns = append(conns, c)
 	}
 	s.mu.Unlock()
+	slices.SortFunc(conns, func(a, b *Conn) int { return cmp.Compare(a.id, b.id) })
 	for _, c := range conns {
 		snap.Conns = append(snap.Conns, c.state())
 	}
-	slices.SortFunc(snap.Conns, func(a, b ConnState) int { return cmp.Compare(a.ID, b.ID) })
 	snap.RPCs, snap.ForgottenRPCs = s.inflight.snapshot(s.watchedSince.get(), snap.At)
 	return snap
 }
