@@ -14,6 +14,8 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/credentials/insecure"
+	healthv1 "google.golang.org/grpc/health/grpc_health_v1"
+	"google.golang.org/grpc/metadata"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/durationpb"
 
@@ -63,7 +65,7 @@ func (s *story) closeClient(name string) error {
 
 // healthy connects a real grpc client and runs f as its call.
 func (s *story) healthy(args arguments, kind string,
-	f func(context.Context, greeterv1.GreeterClient),
+	f func(context.Context, grpc.ClientConnInterface),
 ) error {
 	dial, err := s.dial(args)
 	if err != nil {
@@ -87,10 +89,13 @@ func (s *story) healthy(args arguments, kind string,
 	if deadline > 0 {
 		ctx, cancel = context.WithTimeout(context.Background(), deadline)
 	}
+	if client, ok := args.keys["client"]; ok {
+		ctx = metadata.AppendToOutgoingContext(ctx, "x-forwarded-for", client)
+	}
 	h := &healthy{conn: conn, cancel: cancel, done: make(chan struct{})}
 	go func() {
 		defer close(h.done)
-		f(ctx, greeterv1.NewGreeterClient(conn))
+		f(ctx, conn)
 	}()
 	s.add(kind, h)
 	return nil
@@ -101,9 +106,14 @@ func (s *story) call(args arguments) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	return "", s.healthy(args, "call", func(ctx context.Context, c greeterv1.GreeterClient) {
-		_, _ = c.SayHello(ctx, &greeterv1.SayHelloRequest{ // what it answers is not the story
-			Name: someone, Duration: durationpb.New(hold), IgnoreCancel: args.has("ignore"),
+	name := someone
+	if call, ok := args.keys["stops"]; ok {
+		name = pleaseStop + call
+	}
+	return "", s.healthy(args, "call", func(ctx context.Context, c grpc.ClientConnInterface) {
+		// What it answers is not the story.
+		_, _ = greeterv1.NewGreeterClient(c).SayHello(ctx, &greeterv1.SayHelloRequest{
+			Name: name, Duration: durationpb.New(hold), IgnoreCancel: args.has("ignore"),
 		})
 	})
 }
@@ -114,14 +124,17 @@ func (s *story) stream(args arguments) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	return "", s.healthy(args, "stream", func(ctx context.Context, c greeterv1.GreeterClient) {
+	return "", s.healthy(args, "stream", func(ctx context.Context, c grpc.ClientConnInterface) {
 		_ = openStream(ctx, c, args.first, n) // ends with the connection
 		<-ctx.Done()
 	})
 }
 
-func openStream(ctx context.Context, c greeterv1.GreeterClient, kind string, n int) error {
+func openStream(ctx context.Context, conn grpc.ClientConnInterface, kind string, n int) error {
+	c := greeterv1.NewGreeterClient(conn)
 	switch kind {
+	case "health":
+		return watchHealth(ctx, healthv1.NewHealthClient(conn))
 	case "watch":
 		w, err := c.Watch(ctx, &greeterv1.WatchRequest{Name: someone, Interval: durationpb.New(time.Hour)})
 		if err != nil {
@@ -180,6 +193,25 @@ func (s *story) connect(cmd string, args arguments) (string, error) {
 		return "", nil
 	}
 	return "", nil
+}
+
+// open makes one more call on the connection of a client that misbehaves: a
+// healthy one opens nothing after a GOAWAY.
+func (s *story) open(args arguments) error {
+	hold, err := args.duration("hold", time.Millisecond)
+	if err != nil {
+		return err
+	}
+	c, ok := s.clients[args.first].(*servertest.Client)
+	if !ok {
+		return fmt.Errorf("there is no such client: %q", args.first)
+	}
+	for _, call := range s.helloFor(hold, args) {
+		if _, err := c.Open(call); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // watchFor is a Watch whose greetings fill any window.

@@ -5,13 +5,17 @@
 // grpc server and real clients over memory connections. Time in a bubble is
 // exact, so the timelines are golden to the microsecond.
 //
-//	serve [timeout=D] [grace=D] [tls=wrapped|bare] [listeners=N] [handlers] [unserved] [close=D] [accept=D]
+//	serve [timeout=D] [grace=D] [tls=wrapped|bare] [listeners=N] [handlers] [unserved] [close=D] [accept=D] [health]
 //	        unserved: one more listener is watched and never served;
 //	        handlers: Stop waits for them; close: how long a listener's Close
-//	        takes; accept: how long its Accept stays after that
+//	        takes; accept: how long its Accept stays after that; health: with
+//	        the health service
 //	call [hold=D] [deadline=D] [ignore]      unary, by a healthy client
-//	stream watch|upload|chat [messages=N]    left open, by a healthy client
+//	        client=A: behind a proxy, for A; stops=stop|gracefulstop|shutdown:
+//	        its handler makes that call
+//	stream watch|upload|chat|health [messages=N]  left open, by a healthy client
 //	connect silent|halftls|nopreface|halfpreface|mute|linger|slowreader [hold=D]
+//	open NAME [hold=D]                       one more RPC of such a client
 //	vanish hold=D                            resets its connection
 //	stop | gracefulstop | shutdown [in=D]    begins; the story goes on
 //	gracefulstop original                    of grpc's own server, unannounced

@@ -134,6 +134,8 @@ func (s *story) run(d *datadriven.TestData) (string, error) {
 		return s.call(args)
 	case "stream":
 		return s.stream(args)
+	case "open":
+		return "", s.open(args)
 	case "connect", kindVanish:
 		return s.connect(d.Cmd, args)
 	case "close":
@@ -172,21 +174,27 @@ func (s *story) stop(name string, args arguments) error {
 			s.server.Unwrap().GracefulStop()
 			name = ""
 		}
-		switch name {
-		case "stop":
-			s.server.Stop()
-		case "gracefulstop":
-			s.server.GracefulStop()
-		case "shutdown":
-			ctx, cancel := context.Background(), func() {}
-			if in > 0 {
-				ctx, cancel = context.WithTimeout(ctx, in)
-			}
-			defer cancel()
-			c.err = s.server.Shutdown(ctx)
-		}
+		c.err = stopServer(s.server, name, in)
 		c.took = time.Since(c.began)
 	}()
+	return nil
+}
+
+// stopServer makes a stop call. in is the deadline of a shutdown, if it has one.
+func stopServer(srv *server.Server, name string, in time.Duration) error {
+	switch name {
+	case "stop":
+		srv.Stop()
+	case "gracefulstop":
+		srv.GracefulStop()
+	case "shutdown":
+		ctx, cancel := context.Background(), func() {}
+		if in > 0 {
+			ctx, cancel = context.WithTimeout(ctx, in)
+		}
+		defer cancel()
+		return srv.Shutdown(ctx)
+	}
 	return nil
 }
 

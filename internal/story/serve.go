@@ -12,10 +12,8 @@ import (
 	"google.golang.org/grpc/credentials"
 
 	"github.com/gracetrace/gracetrace/interceptors"
-	"github.com/gracetrace/gracetrace/internal/greeter"
 	"github.com/gracetrace/gracetrace/internal/selfsigned"
 	"github.com/gracetrace/gracetrace/internal/servertest"
-	greeterv1 "github.com/gracetrace/gracetrace/proto/greeter/v1"
 	"github.com/gracetrace/gracetrace/server"
 )
 
@@ -84,7 +82,7 @@ func (s *story) serve(args arguments) (string, error) {
 		opts = append(opts, grpc.Creds(creds))
 	}
 	s.server = server.New(s.tracer, opts...)
-	greeterv1.RegisterGreeterServer(s.server, &greeter.Server{})
+	s.register(args)
 	if args.has("unserved") {
 		interceptors.Listener(s.tracer, servertest.Listen())
 	}
