@@ -4,14 +4,13 @@ package tracer
 
 import (
 	"bytes"
-	"encoding/json"
+	"cmp"
 	"fmt"
 	"io"
 	"mime"
 	"net/http"
 	"strconv"
 	"strings"
-	"time"
 )
 
 // maxAccept bounds, in bytes, what is read of an Accept header.
@@ -25,8 +24,13 @@ const maxAccept = 1 << 10
 // It shows the stops of all servers that share t's pipeline (see
 // [Tracer.ForServer]). When none runs it says so, and shows the last one that
 // did; the status is 200 in either case. The answer is text, or by ?format= or
-// the Accept header JSON: an object with version 1 and two arrays of [Report],
-// "running", whose outcome is running, and "finished", the last 8, oldest first.
+// the Accept header
+//
+//   - html: the page of [Report.WriteHTML], of several stops their list;
+//   - json: an object with version 1 and two arrays of [Report], "running", whose
+//     outcome is running, and "finished", the last 8, oldest first.
+//
+// With ?n=2 it is about the second of those that run alone.
 //
 // It answers GET and HEAD and changes nothing. A stop is looked at no more than
 // ten times a second, however many ask, and never waits for that. It shows peers,
@@ -49,26 +53,31 @@ func (t *Tracer) serveLive(w http.ResponseWriter, r *http.Request) {
 	}
 	f := formatOf(r)
 	if f == nil {
-		http.Error(w, "no such format, want text or json", http.StatusBadRequest)
+		http.Error(w, "no such format, want text, json or html", http.StatusBadRequest)
+		return
+	}
+	n, err := strconv.Atoi(cmp.Or(r.URL.Query().Get("n"), "0"))
+	if err != nil || n < 0 {
+		http.Error(w, "n is the number of a stop that runs, from 1", http.StatusBadRequest)
 		return
 	}
 	var b bytes.Buffer
-	if err := t.show(&b, f); err != nil {
+	if err := t.show(&b, f, n); err != nil {
 		http.Error(w, "a fault in gracetrace, see the log", http.StatusInternalServerError)
 		return
 	}
 	h.Set("Vary", "Accept")
 	h.Set("Content-Type", f.contentType)
-	h.Set("Content-Security-Policy", f.policy)
+	h.Set("Content-Security-Policy", f.policy())
 	h.Set("Content-Length", strconv.Itoa(b.Len()))
 	if r.Method != http.MethodHead {
 		_, _ = w.Write(b.Bytes()) // whoever asked has gone
 	}
 }
 
-// show writes an answer. A fault of ours is told to the log and to whoever asks,
+// show writes an answer, about the nth stop alone if n is positive. A fault of ours is told to the log and to whoever asks,
 // not to the application.
-func (t *Tracer) show(w io.Writer, f *liveFormat) (err error) {
+func (t *Tracer) show(w io.Writer, f *liveFormat, n int) (err error) {
 	defer func() {
 		if v := recover(); v != nil {
 			err = fmt.Errorf("panic: %v", v)
@@ -79,6 +88,9 @@ func (t *Tracer) show(w io.Writer, f *liveFormat) (err error) {
 		}
 	}()
 	running, finished := t.live.look()
+	if n > 0 {
+		running = running[min(n-1, len(running)):min(n, len(running))]
+	}
 	return f.write(w, running, finished)
 }
 
@@ -86,16 +98,22 @@ func (t *Tracer) show(w io.Writer, f *liveFormat) (err error) {
 type liveFormat struct {
 	name        string // of ?format=
 	contentType string
-	policy      string // Content-Security-Policy
+	policy      func() string // Content-Security-Policy
 	write       func(w io.Writer, running, finished []*Report) error
 }
 
-const nothingLoads = "default-src 'none'; frame-ancestors 'none'"
+// noFrame keeps a page of ours out of somebody else's.
+const noFrame = "; frame-ancestors 'none'"
+
+func nothingLoads() string { return "default-src 'none'" + noFrame }
+
+func pageLoads() string { return contentPolicy(unixLines(pageCSS), unixLines(pageJS)) + noFrame }
 
 // liveFormats are the forms, the default first.
 var liveFormats = []*liveFormat{
 	{"text", "text/plain; charset=utf-8", nothingLoads, writeLiveText},
 	{"json", "application/json", nothingLoads, writeLiveJSON},
+	{"html", "text/html; charset=utf-8", pageLoads, writeLiveHTML},
 }
 
 // formatOf is the form that a request asks for; nil if there is no such form.
@@ -128,44 +146,3 @@ func formatOf(r *http.Request) *liveFormat {
 	}
 	return best
 }
-
-func writeLiveJSON(w io.Writer, running, finished []*Report) error {
-	none := []*Report{} // an empty array, not null
-	e := json.NewEncoder(w)
-	e.SetIndent("", "  ")
-	return e.Encode(struct {
-		Version  int       `json:"version"`
-		Running  []*Report `json:"running"`
-		Finished []*Report `json:"finished"`
-	}{1, append(none, running...), append(none, finished...)})
-}
-
-func writeLiveText(w io.Writer, running, finished []*Report) error {
-	var b bytes.Buffer
-	for i, r := range running {
-		if len(running) > 1 {
-			fmt.Fprintf(&b, "shutdown %d of %d, since %s\n\n", i+1, len(running), clockTime(r.Start))
-		}
-		if err := r.WriteText(&b); err != nil {
-			return err
-		}
-		b.WriteByte('\n')
-	}
-	if len(running) == 0 {
-		b.WriteString("no shutdown is running\n")
-		if n := len(finished); n > 0 {
-			fmt.Fprintf(&b, "\nthe last one, of %s\n\n", clockTime(finished[n-1].Start))
-			if err := finished[n-1].WriteText(&b); err != nil {
-				return err
-			}
-		}
-	} else {
-		for _, r := range finished {
-			fmt.Fprintf(&b, "before, of %s: %s\n", clockTime(r.Start), r.Verdict)
-		}
-	}
-	_, err := w.Write(b.Bytes())
-	return err
-}
-
-func clockTime(t time.Time) string { return t.Format(time.RFC3339) }

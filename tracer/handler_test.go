@@ -67,6 +67,7 @@ func TestHandler(t *testing.T) {
 		tr := silentTracer(t)
 		defer tr.Close()
 		h := tr.Handler()
+		wantPage(t, h, "/", "no shutdown is running")
 		if got := ask(h, http.MethodGet, "/", "").Body.String(); got != "no shutdown is running\n" {
 			t.Errorf("before the stop the answer is %q", got)
 		}
@@ -80,6 +81,8 @@ func TestHandler(t *testing.T) {
 		p.silent.HandshakeEnd()
 		time.Sleep(3 * time.Second)
 		wantText(t, "at 5 s", h, "verdict: conn wait for 3.0s so far: rpc greeter.v1.Greeter/SayHello")
+
+		wantPage(t, h, "/", "conn wait for 3.0s so far: rpc greeter.v1.Greeter/SayHello")
 
 		var live struct {
 			Version  int      `json:"version"`
@@ -124,10 +127,28 @@ func TestHandlerShowsAllServers(t *testing.T) {
 				"shutdown 2 of 2, since 2000-01-01T00:00:02", "handshake wait for 1.0s so far",
 				"before, of 2000-01-01T00:00:00", "handshake wait took 3.0s of 3.0s")
 		}
+		wantPage(t, first.Handler(), "/", "<ol>", "?format=html&amp;n=2", "handshake wait for 1.0s so far")
+		wantPage(t, first.Handler(), "/?n=2", "Content-Security-Policy", "handshake wait for 1.0s so far")
+		wantPage(t, first.Handler(), "/?n=99", "handshake wait took 3.0s of 3.0s") // the last one
 		for i := range 2 {
 			peers[1+i].finish(tracers[1+i], stops[1+i])
 		}
 	})
+}
+
+// wantPage expects a page with all of words, as a browser gets it.
+func wantPage(t *testing.T, h http.Handler, target string, words ...string) {
+	t.Helper()
+	w := ask(h, http.MethodGet, target, "text/html")
+	for _, word := range words {
+		if !strings.Contains(w.Body.String(), word) {
+			t.Errorf("%s does not say %q:\n%.2000s", target, word, w.Body)
+		}
+	}
+	policy := w.Header().Get("Content-Security-Policy")
+	if !strings.HasPrefix(policy, "default-src 'none'; ") || !strings.HasSuffix(policy, noFrame) {
+		t.Errorf("%s: the policy is %q", target, policy)
+	}
 }
 
 // TestFinishedAreBounded: a process that stops and starts servers all day keeps
@@ -193,6 +214,8 @@ func TestHandlerFormats(t *testing.T) {
 		{"/", "image/png", "text/plain; charset=utf-8"},
 		{"/", ";;,;q=NaN,/," + strings.Repeat("x,", 1<<20), "text/plain; charset=utf-8"},
 		{"/?format=json", "text/plain", "application/json"},
+		{"/?format=html", "", "text/html; charset=utf-8"},
+		{"/", "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8", "text/html; charset=utf-8"},
 		{"/?format=text", "application/json", "text/plain; charset=utf-8"},
 	} {
 		w := ask(tr.Handler(), http.MethodGet, tt.target, tt.accept)
@@ -200,9 +223,11 @@ func TestHandlerFormats(t *testing.T) {
 			t.Errorf("%s, Accept %.60q: status %d, %q, want %q", tt.target, tt.accept, w.Code, got, tt.want)
 		}
 	}
-	if w := ask(tr.Handler(), http.MethodGet, "/?format=%3Cscript%3E", ""); w.Code != http.StatusBadRequest ||
-		strings.Contains(w.Body.String(), "script") {
-		t.Errorf("an unknown format: status %d: %s", w.Code, w.Body)
+	for _, bad := range []string{"/?format=%3Cscript%3E", "/?n=%3Cscript%3E", "/?n=-1"} {
+		w := ask(tr.Handler(), http.MethodGet, bad, "")
+		if w.Code != http.StatusBadRequest || strings.Contains(w.Body.String(), "script") {
+			t.Errorf("%s: status %d: %s", bad, w.Code, w.Body)
+		}
 	}
 }
 

@@ -44,7 +44,8 @@
 //   - When the test is over no goroutine of the kit is left.
 //   - A stop that hangs ends the test a minute past its budget, with what it
 //     hangs at.
-//   - With go test -artifacts (Go 1.26) a failure leaves the report as JSON.
+//   - With go test -artifacts (Go 1.26) a failure leaves the report as a page
+//     and as JSON.
 //
 // # Limitations
 //

@@ -6,8 +6,10 @@ import (
 	"bytes"
 	"flag"
 	"fmt"
+	"io"
 	"net/http"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/gracetrace/gracetrace/tracer"
@@ -38,19 +40,26 @@ func (k *Kit) keep(r *tracer.Report) string {
 	if !ok || f == nil || f.Value.String() != "true" {
 		return ""
 	}
-	path, err := write(dir.ArtifactDir(), r)
-	if err != nil {
-		return fmt.Sprintf("\nthe report was not written: %v\n", err)
+	paths := []string{""}
+	for pattern, write := range map[string]func(io.Writer) error{
+		"shutdown-*.html": r.WriteHTML, "shutdown-*.json": r.WriteJSON,
+	} {
+		path, err := create(dir.ArtifactDir(), pattern, write)
+		if err != nil {
+			path = fmt.Sprintf("the report was not written: %v", err)
+		}
+		paths = append(paths, path)
 	}
-	return "\n" + path + "\n"
+	slices.Sort(paths)
+	return strings.Join(paths, "\n") + "\n"
 }
 
-func write(dir string, r *tracer.Report) (path string, err error) {
-	f, err := os.CreateTemp(dir, "shutdown-*.json")
+func create(dir, pattern string, write func(io.Writer) error) (path string, err error) {
+	f, err := os.CreateTemp(dir, pattern)
 	if err != nil {
 		return "", err
 	}
-	err = r.WriteJSON(f)
+	err = write(f)
 	if e := f.Close(); err == nil {
 		err = e
 	}

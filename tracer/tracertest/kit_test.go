@@ -3,12 +3,14 @@
 package tracertest_test
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"flag"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -194,7 +196,11 @@ func TestArtifacts(t *testing.T) {
 			if on != "true" {
 				return
 			}
-			f.wantFailures(t, files[0])
+			page := regexp.MustCompile(`(?m)^.*shutdown-.*\.html$`).FindString(f.errors[0])
+			f.wantFailures(t, files[0], page)
+			if b, err := os.ReadFile(page); err != nil || !bytes.HasPrefix(b, []byte("<!DOCTYPE html>")) {
+				t.Errorf("the page is not in it: %v", err)
+			}
 			var r tracer.Report
 			b, err := os.ReadFile(files[0])
 			if err != nil || json.Unmarshal(b, &r) != nil || r.Verdict == "" {
