@@ -173,7 +173,7 @@ func FuzzReadReports(f *testing.F) {
 	spans := record(f, func(s *spans) {
 		s.begin(Call{Graceful: true})
 		s.emit(s.root, trace.SpanID{}, spanRoot, bounds{0, sec}, []attr{
-			{keyOutcome, "graceful"}, {keyRPCsCut, 2}, {keyCutPrefix + "a/B", 1},
+			{keyOutcome, "graceful"}, {keyRPCsCut, 2}, {keyRPCsCut + ".a/B", 1},
 			{keyNotes, []string{"remedy: none (https://a.b)"}}, {keyLastAccept, -0.5},
 		})
 		s.emit(newSpanID(), s.root, "quit", bounds{0, sec}, []attr{{keyPhase, "quit"}})

@@ -90,7 +90,8 @@ func (b *rebuilder) finished(root *readSpan) *Report {
 	r := b.r
 	r.Duration = b.at(root.end)
 	r.Outcome, r.Verdict = Outcome(root.text(keyOutcome)), root.text(keyVerdict)
-	r.RPCsCut = root.cut()
+	r.RPCsCut = root.byMethod(keyRPCsCut)
+	r.Outlived = root.byMethod(keyOutlived)
 	r.Clients = root.clients()
 	r.Spans.Summarised = root.number(keySummarised)
 	for _, line := range root.list(keyNotes) {
@@ -258,15 +259,16 @@ func (b *rebuilder) checkpoints() (told []Checkpoint, spans []*readSpan) {
 // otherMethods stands for those that are counted but not named.
 const otherMethods = "other methods"
 
-func (s *readSpan) cut() map[string]int {
-	total := s.number(keyRPCsCut)
+// byMethod is what byMethod of spanattrs.go wrote.
+func (s *readSpan) byMethod(key string) map[string]int {
+	total := s.number(key)
 	if total == 0 {
 		return nil
 	}
 	cut := make(map[string]int)
-	for key := range s.attrs {
-		if method, ok := strings.CutPrefix(key, keyCutPrefix); ok {
-			cut[method] = s.number(key)
+	for k := range s.attrs {
+		if method, ok := strings.CutPrefix(k, key+"."); ok {
+			cut[method] = s.number(k)
 		}
 	}
 	if rest := total - cutTotal(cut); rest > 0 {

@@ -27,8 +27,11 @@ type Report struct {
 	Verdict   string    `json:"verdict"`
 	// RPCsCut counts by method the RPCs that a forced stop cut.
 	RPCsCut map[string]int `json:"rpcs_cut,omitempty"`
-	GRPC    string         `json:"grpc_version,omitempty"` // of grpc-go
-	Clients Clients        `json:"clients"`
+	// Outlived counts by method the handlers that still ran when the stop was
+	// over.
+	Outlived map[string]int `json:"handlers_outlived,omitempty"`
+	GRPC     string         `json:"grpc_version,omitempty"` // of grpc-go
+	Clients  Clients        `json:"clients"`
 	// Notes are what else is known: why evidence is missing, known bugs of this
 	// grpc-go, remedies.
 	Notes       []Note        `json:"notes,omitempty"`
@@ -143,7 +146,8 @@ func (tl *timeline) report(views []phaseView, start time.Time) *Report {
 	r := &Report{
 		Version: 1, Call: tl.call(), Start: start, Duration: whole(min(tl.returned, tl.now)),
 		Outcome: tl.outcome(views), Verdict: tl.verdict(views), RPCsCut: tl.cutRPCs(),
-		Clients: tl.clientsReport(), Notes: tl.notes(views), GRPC: tl.grpcVersion,
+		Outlived: tl.outlived(), GRPC: tl.grpcVersion, Clients: tl.clientsReport(),
+		Notes: tl.notes(views),
 	}
 	for i := range views {
 		v := &views[i]

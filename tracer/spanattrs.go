@@ -3,6 +3,7 @@
 package tracer
 
 import (
+	"maps"
 	"slices"
 	"time"
 )
@@ -80,17 +81,8 @@ func rootAttrs(tl *timeline, r *Report, main *phaseView, summarised int) []attr 
 			attr{keyCulKind, string(c.Kind)})
 		attrs = append(attrs, said(attr{keyCulState, string(c.State)}, attr{keyCulMethod, c.Method})...)
 	}
-	if n := cutTotal(r.RPCsCut); n > 0 {
-		attrs = append(attrs, attr{keyRPCsCut, n})
-		methods := make([]string, 0, len(r.RPCsCut))
-		for m := range r.RPCsCut {
-			methods = append(methods, m)
-		}
-		slices.Sort(methods)
-		for _, m := range methods[:min(len(methods), 20)] {
-			attrs = append(attrs, attr{keyCutPrefix + m, r.RPCsCut[m]})
-		}
-	}
+	attrs = append(attrs, byMethod(keyRPCsCut, r.RPCsCut)...)
+	attrs = append(attrs, byMethod(keyOutlived, r.Outlived)...)
 	if d := r.Clients.LastAccept; d != nil {
 		attrs = append(attrs, attr{keyLastAccept, time.Duration(*d).Seconds()})
 	}
@@ -109,6 +101,22 @@ func rootAttrs(tl *timeline, r *Report, main *phaseView, summarised int) []attr 
 	}
 	return append(attrs, noteAttrs(r.Notes)...)
 }
+
+// byMethod counts, in all and of each method.
+func byMethod(key string, counts map[string]int) []attr {
+	if len(counts) == 0 {
+		return nil
+	}
+	attrs := []attr{{key, cutTotal(counts)}}
+	methods := slices.Sorted(maps.Keys(counts))
+	for _, m := range methods[:min(len(methods), maxMethodAttrs)] {
+		attrs = append(attrs, attr{key + "." + m, counts[m]})
+	}
+	return attrs
+}
+
+// maxMethodAttrs bounds the methods that are counted apart.
+const maxMethodAttrs = 20
 
 // said leaves out empty texts.
 func said(attrs ...attr) []attr {

@@ -168,10 +168,45 @@ func (tl *timeline) ending(views []phaseView, main *phaseView) string {
 	case n > 0:
 		s = "; Stop cut " + cut
 	}
+	return s + tl.leftBehind(views)
+}
+
+// leftBehind names what was still there when the stop was over: handlers, or
+// what held a stop that was given up.
+func (tl *timeline) leftBehind(views []phaseView) string {
+	outlived := tl.outlived()
+	n := cutTotal(outlived)
 	if c := views[len(views)-1].culprit; tl.abandoned && c != nil {
-		s += "; left behind: " + c.who()
+		s := "; left behind: " + c.who()
+		if c.Kind == HolderHandler && n > 1 {
+			s += fmt.Sprintf(" and %d more", n-1)
+		}
+		return s
 	}
-	return s
+	if n == 0 {
+		return ""
+	}
+	return fmt.Sprintf("; %d %s still ran when it returned: %s",
+		n, plural(n, "handler"), cutMethods(outlived))
+}
+
+// outlived counts by method the handlers that were still running when the stop
+// was over: Stop does not wait for them, unless WaitForHandlers is set. One that
+// is just returning counts, too: it may use what is closed next.
+func (tl *timeline) outlived() map[string]int {
+	if tl.returned > tl.now {
+		return nil
+	}
+	var outlived map[string]int
+	for i := range tl.rpcs {
+		if r := &tl.rpcs[i]; r.begin <= tl.returned && r.end > tl.now {
+			if outlived == nil {
+				outlived = make(map[string]int)
+			}
+			outlived[r.method.Name]++
+		}
+	}
+	return outlived
 }
 
 // promptly is within what a handler returns that only waits for its context.
