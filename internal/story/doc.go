@@ -12,7 +12,7 @@
 //	        the health service
 //	call [hold=D] [deadline=D] [ignore]      unary, by a healthy client
 //	        client=A: behind a proxy, for A; stops=stop|gracefulstop|shutdown:
-//	        its handler makes that call
+//	        its handler makes that call after D
 //	stream watch|upload|chat|health [messages=N]  left open, by a healthy client
 //	connect silent|halftls|nopreface|halfpreface|mute|linger|slowreader [hold=D]
 //	open NAME [hold=D]                       one more RPC of such a client

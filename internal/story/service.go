@@ -5,6 +5,7 @@ package story
 import (
 	"context"
 	"strings"
+	"time"
 
 	"google.golang.org/grpc/health"
 	healthv1 "google.golang.org/grpc/health/grpc_health_v1"
@@ -36,6 +37,7 @@ const pleaseStop = "stop by "
 func (s *stopper) SayHello(ctx context.Context, req *greeterv1.SayHelloRequest,
 ) (*greeterv1.SayHelloResponse, error) {
 	if call, ok := strings.CutPrefix(req.GetName(), pleaseStop); ok {
+		<-time.After(req.GetDuration().AsDuration())
 		return &greeterv1.SayHelloResponse{}, s.stop(call)
 	}
 	return s.Server.SayHello(ctx, req)
