@@ -88,7 +88,7 @@ fuzz: ## Run each fuzz test for FUZZTIME (30s)
 	[ $$ran = 1 ] || { echo 'fuzz: no fuzz test' >&2; exit 1; }
 
 .PHONY: e2e
-e2e: ## Test against a real Jaeger, built from its module (the first build takes minutes)
+e2e: ## Test against a real Jaeger, built from its module (the first build takes minutes), and Chromium
 	@grep -rqs --include='*_test.go' '^func Test' e2e || { echo 'e2e: no test' >&2; exit 1; }
 	tools/jaeger/build.sh
 	E2E=1 $(GO) test -count=1 -timeout 20m $(TESTFLAGS) ./e2e/...
