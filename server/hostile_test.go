@@ -153,7 +153,9 @@ func attack(t *testing.T, lis chosenListener, text string) *servertest.Client {
 	}
 	calls := []servertest.Call{{Method: "/" + text + "/Method"}, {Method: "/pkg.Service/" + text}}
 	for _, key := range []string{"user-agent", "x-forwarded-for", "x-forwarded-client-cert", "l5d-client-id"} {
-		calls = append(calls, servertest.Call{Method: "/pkg.Service/Method", Metadata: metadata.Pairs(key, text)})
+		calls = append(calls, servertest.Call{
+			Method: "/pkg.Service/Method", Metadata: metadata.Pairs(key, text),
+		})
 	}
 	calls = append(calls, servertest.Call{Method: "/pkg.Service/Method"})
 	for i, call := range calls {
@@ -217,7 +219,7 @@ func cleanSpans(t *testing.T, spans []sdktrace.ReadOnlySpan) {
 		clean(t, "name of a span", sp.Name())
 		clean(t, "status of "+sp.Name(), sp.Status().Description)
 		for _, kv := range sp.Attributes() {
-			clean(t, sp.Name()+", "+string(kv.Key), string(kv.Key)+"="+kv.Value.Emit())
+			clean(t, sp.Name()+", "+string(kv.Key), fmt.Sprint(kv.Key, "=", kv.Value.AsInterface()))
 		}
 	}
 }

@@ -75,8 +75,8 @@ func (t *Tracer) serveLive(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// show writes an answer, about the nth stop alone if n is positive. A fault of ours is told to the log and to whoever asks,
-// not to the application.
+// show writes an answer, about the nth stop alone if n is positive. A fault of
+// ours is told to the log and to whoever asks, not to the application.
 func (t *Tracer) show(w io.Writer, f *liveFormat, n int) (err error) {
 	defer func() {
 		if v := recover(); v != nil {
