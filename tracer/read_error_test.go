@@ -12,6 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"go.opentelemetry.io/otel/trace"
 
+	"github.com/gracetrace/gracetrace/internal/column"
 	"github.com/gracetrace/gracetrace/internal/spanjson"
 )
 
@@ -144,8 +145,8 @@ func safe(t *testing.T, name string, r *Report) {
 		t.Fatal(err)
 	}
 	for line := range strings.SplitSeq(b.String(), "\n") {
-		if d := dirt(line); d != "" || displayWidth(line) > textWidth {
-			t.Errorf("%s: %s, %d columns in %q", name, d, displayWidth(line), line)
+		if d := dirt(line); d != "" || column.Width(line) > textWidth {
+			t.Errorf("%s: %s, %d columns in %q", name, d, column.Width(line), line)
 		}
 	}
 	b.Reset()

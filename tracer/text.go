@@ -10,6 +10,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/gracetrace/gracetrace/internal/column"
 )
 
 // textWidth is what every terminal has, in columns. No line is wider.
@@ -49,9 +51,9 @@ func (t *textReport) section(heading string, items ...string) {
 	gap := strings.Repeat(" ", headingColumn-len(heading)-1)
 	first := t.paint.do(styleHeading, heading+":") + gap
 	for _, item := range items {
-		lines := wrap(printable(item), textWidth-headingColumn-2)
+		lines := column.Wrap(printable(item), textWidth-headingColumn-2)
 		if len(items) == 1 { // there is no next item to be told from
-			lines = wrap(printable(item), textWidth-headingColumn)
+			lines = column.Wrap(printable(item), textWidth-headingColumn)
 		}
 		for i, line := range lines {
 			if i > 0 && len(items) > 1 {

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"strings"
 	"time"
+
+	"github.com/gracetrace/gracetrace/internal/column"
 )
 
 // Widths of the columns of the text timeline. What is left is for the notes.
@@ -43,7 +45,7 @@ func (t *textReport) timeline(r *Report) {
 	t.label = minLabel
 	for i := range rows {
 		rows[i].name, rows[i].note = printable(rows[i].name), printable(rows[i].note)
-		t.label = max(t.label, min(maxLabel, displayWidth(rows[i].tee+rows[i].name)))
+		t.label = max(t.label, min(maxLabel, column.Width(rows[i].tee+rows[i].name)))
 	}
 	for i := range rows {
 		t.row(&rows[i])
@@ -132,23 +134,23 @@ func stem(more bool) string {
 }
 
 func (t *textReport) row(r *row) {
-	name := cutMiddle(r.name, max(t.label-displayWidth(r.tee), 1))
+	name := column.CutMiddle(r.name, max(t.label-column.Width(r.tee), 1))
 	mark := " "
 	if r.culprit {
 		mark = culpritMark
 	}
-	column := t.label + 1 + timeColumn + 2 + barColumn + 2
-	notes := wrapNote(r.note, textWidth-column)
+	notesAt := t.label + 1 + timeColumn + 2 + barColumn + 2
+	notes := column.WrapNote(r.note, textWidth-notesAt)
 	line := t.paint.do(styleTree, r.tee) + t.paint.do(r.style, name) +
-		strings.Repeat(" ", t.label-displayWidth(r.tee)-displayWidth(name)+1) +
-		padLeft(cutMiddle(Duration(r.length).String(), timeColumn), timeColumn) +
+		strings.Repeat(" ", t.label-column.Width(r.tee)-column.Width(name)+1) +
+		column.PadLeft(column.CutMiddle(Duration(r.length).String(), timeColumn), timeColumn) +
 		" " + mark + t.paint.do(r.style, t.bar(r.start, r.length)) + "  "
 	if len(notes) > 0 {
 		line += notes[0]
 	}
 	t.b.WriteString(t.paint.trim(line) + "\n")
 	for _, note := range notes[min(1, len(notes)):] {
-		gap := strings.Repeat(" ", column-displayWidth(r.below))
+		gap := strings.Repeat(" ", notesAt-column.Width(r.below))
 		t.b.WriteString(t.paint.do(styleTree, r.below) + gap + note + "\n")
 	}
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package tracer
+// Package column fits texts into the columns of a terminal.
+package column
 
 import (
 	"strings"
@@ -37,18 +38,18 @@ func runeWidth(r rune) int {
 	return 1
 }
 
-// displayWidth is how many columns a text takes.
-func displayWidth(s string) (n int) {
+// Width is how many columns a text takes.
+func Width(s string) (n int) {
 	for _, r := range s {
 		n += runeWidth(r)
 	}
 	return n
 }
 
-// cutMiddle shortens a text to width columns, at least 1. Of a name its end
+// CutMiddle shortens a text to width columns, at least 1. Of a name its end
 // tells as much as its beginning.
-func cutMiddle(s string, width int) string {
-	if displayWidth(s) <= width {
+func CutMiddle(s string, width int) string {
+	if Width(s) <= width {
 		return s
 	}
 	tail := (width - 1) / 2
@@ -71,13 +72,14 @@ func cutMiddle(s string, width int) string {
 	return s[:start] + "…" + s[end:]
 }
 
-func padLeft(s string, width int) string {
-	return strings.Repeat(" ", max(0, width-displayWidth(s))) + s
+// PadLeft puts a text at the right of width columns.
+func PadLeft(s string, width int) string {
+	return strings.Repeat(" ", max(0, width-Width(s))) + s
 }
 
-// wrap breaks a text between words into lines of at most width columns. A word
+// Wrap breaks a text between words into lines of at most width columns. A word
 // that is wider is cut.
-func wrap(s string, width int) []string {
+func Wrap(s string, width int) []string {
 	return fill(strings.Fields(s), width)
 }
 
@@ -85,8 +87,8 @@ func wrap(s string, width int) []string {
 func fill(words []string, width int) (lines []string) {
 	room := 0
 	for _, w := range words {
-		w = cutMiddle(w, width)
-		n := displayWidth(w)
+		w = CutMiddle(w, width)
+		n := Width(w)
 		if len(lines) > 0 && n < room {
 			lines[len(lines)-1] += " " + w
 			room -= n + 1
@@ -98,14 +100,14 @@ func fill(words []string, width int) (lines []string) {
 	return lines
 }
 
-// wrapNote is wrap, but it breaks a line rather behind a comma: between what
+// WrapNote is Wrap, but it breaks a line rather behind a comma: between what
 // belongs together it does so only where that is too long for a line.
-func wrapNote(s string, width int) (lines []string) {
+func WrapNote(s string, width int) (lines []string) {
 	var parts []string
 	for part := range strings.SplitAfterSeq(s, ", ") {
 		part = strings.TrimSpace(part)
-		if displayWidth(part) > width {
-			lines = append(append(lines, fill(parts, width)...), wrap(part, width)...)
+		if Width(part) > width {
+			lines = append(append(lines, fill(parts, width)...), Wrap(part, width)...)
 			parts = nil
 			continue
 		}
