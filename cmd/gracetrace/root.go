@@ -33,6 +33,12 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	root.SetArgs(args)
 	root.SetOut(stdout)
 	root.SetErr(stderr)
+	return execute(ctx, root)
+}
+
+// execute runs a command whose arguments and streams are set.
+func execute(ctx context.Context, root *cobra.Command) int {
+	stderr := root.ErrOrStderr()
 	cmd, err := root.ExecuteContextC(ctx)
 	if err == nil {
 		return exitOK
@@ -64,7 +70,7 @@ what held it. Start with
 	root.CompletionOptions.HiddenDefaultCmd = true
 	root.SetVersionTemplate("gracetrace {{.Version}}\n")
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
-	root.AddCommand(newDemo(), newServe(), newLoad())
+	root.AddCommand(newDemo(), newReport(), newCompare(), newServe(), newLoad())
 	root.SetHelpCommand(newHelp())
 	return root
 }

@@ -1,0 +1,148 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package compare
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/gracetrace/gracetrace/tracer"
+)
+
+func (c *Comparison) outcome() {
+	if c.A.Outcome != c.B.Outcome {
+		c.Changes = append(c.Changes, Change{
+			Kind: KindOutcome, Text: fmt.Sprintf("%s instead of %s", c.B.Outcome, c.A.Outcome),
+		})
+	}
+}
+
+// cut compares the RPCs that were cut, by method.
+func (c *Comparison) cut(a, b *tracer.Report) {
+	var words []string
+	both := maps.Clone(a.RPCsCut)
+	if both == nil {
+		both = map[string]int{}
+	}
+	maps.Copy(both, b.RPCsCut)
+	for _, m := range slices.Sorted(maps.Keys(both)) {
+		if d := b.RPCsCut[m] - a.RPCsCut[m]; d != 0 {
+			words = append(words, fmt.Sprintf("%+d %s", d, m))
+		}
+	}
+	if len(words) > 0 {
+		c.Changes = append(c.Changes, Change{Kind: KindCut, Text: fmt.Sprintf(
+			"%s cut instead of %d: %s", amount(c.B.RPCsCut, "RPC"), c.A.RPCsCut,
+			strings.Join(words, ", "))})
+	}
+}
+
+func (c *Comparison) phase(p *Phase) {
+	change := Change{Phase: p.Name, Difference: p.Difference, A: p.culpritA, B: p.culpritB}
+	who := held(p)
+	long := min(value(p.A), value(p.B)) > tracer.Duration(NoiseFloor)
+	switch {
+	case !p.Noise && p.A == nil:
+		change.Kind, change.Text = KindPhase, fmt.Sprintf("a %s of %s", p.Name, *p.B)
+	case !p.Noise && p.B == nil:
+		change.Kind, change.Text = KindPhase, fmt.Sprintf("no %s, it was %s", p.Name, *p.A)
+	case !p.Noise:
+		change.Kind, change.Text = KindPhase, fmt.Sprintf("%s took %s %s", p.Name,
+			abs(p.Difference), longer(p.Difference))
+	case long && name(p.culpritA) != name(p.culpritB):
+		change.Kind, change.Text = KindCulprit, fmt.Sprintf("%s took as long", p.Name)
+	default:
+		return
+	}
+	if who != "" {
+		change.Text += ", " + who
+	}
+	c.Changes = append(c.Changes, change)
+}
+
+func longer(d tracer.Duration) string {
+	if d < 0 {
+		return "less"
+	}
+	return "longer"
+}
+
+// held says who held a phase, and who held it before.
+func held(p *Phase) string {
+	a, b := name(p.culpritA), name(p.culpritB)
+	switch {
+	case a == b && a == "":
+		return ""
+	case a == b:
+		return "held by " + b + " as before"
+	case a == "":
+		return "held by " + b
+	case b == "":
+		return "no longer held by " + a
+	}
+	return fmt.Sprintf("held by %s instead of %s", b, a)
+}
+
+// name is what of a holder is the same in the next shutdown: not its port.
+func name(h *tracer.Holder) string {
+	if h == nil {
+		return ""
+	}
+	s := string(h.Kind)
+	for _, word := range []string{h.Method, h.Original, h.Function} {
+		if word != "" {
+			s += " " + word
+		}
+	}
+	if h.Kind == tracer.HolderListener {
+		s += " " + h.Listener
+	}
+	if h.State != "" {
+		s += fmt.Sprintf(" (%s)", h.State)
+	}
+	return s
+}
+
+// notTold is how close to the listeners' close an accepted connection's client
+// had not been told.
+const notTold = tracer.Duration(time.Second)
+
+func (c *Comparison) clients(a, b *tracer.Clients) {
+	for _, n := range []struct {
+		a, b      int
+		what, how string
+	}{
+		{a.Refused, b.Refused, "connection", "refused"},
+		{a.LateConnections, b.LateConnections, "connection", "accepted after the call"},
+		{a.Unserved, b.Unserved, "connection", "closed unserved"},
+		{a.LateStreams, b.LateStreams, "RPC", "opened after the call"},
+	} {
+		more, less := max(n.a, n.b), min(n.a, n.b)
+		if more == less || less > 0 && more <= 2*less {
+			continue
+		}
+		c.Changes = append(c.Changes, Change{
+			Kind: KindClients, Text: fmt.Sprintf("%s %s instead of %d", amount(n.b, n.what), n.how, n.a),
+		})
+	}
+	const still = "clients were still connecting when the listeners were closed"
+	was, is := untold(a), untold(b)
+	switch {
+	case is && !was:
+		c.Changes = append(c.Changes, Change{Kind: KindClients, Text: still})
+	case was && !is:
+		c.Changes = append(c.Changes, Change{Kind: KindClients, Text: "no longer: " + still})
+	}
+}
+
+func untold(c *tracer.Clients) bool { return c.LastAccept != nil && *c.LastAccept < notTold }
+
+func amount(n int, what string) string {
+	if n == 1 {
+		return "1 " + what
+	}
+	return fmt.Sprintf("%d %ss", n, what)
+}
