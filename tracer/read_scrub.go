@@ -37,7 +37,8 @@ func scrub[S ~string](texts ...*S) {
 func (r *Report) scrub() {
 	scrub(&r.Service, &r.TraceID, &r.JaegerURL, &r.Call, &r.Verdict, &r.GRPC)
 	scrub(&r.Outcome)
-	r.RPCsCut, r.Spans.Lost = scrubbedKeys(r.RPCsCut), scrubbedKeys(r.Spans.Lost)
+	r.RPCsCut, r.Outlived = scrubbedKeys(r.RPCsCut), scrubbedKeys(r.Outlived)
+	r.Spans.Lost = scrubbedKeys(r.Spans.Lost)
 	for i := range r.Notes {
 		scrub(&r.Notes[i].Kind, &r.Notes[i].Text, &r.Notes[i].Ref)
 	}
