@@ -44,7 +44,9 @@ func files(t *testing.T) (a, b, both string) {
 		return path
 	}
 	var names []string
-	for _, r := range []*tracer.Report{shutdown(traceA, 0, time.Second), shutdown(traceB, time.Hour, 9*time.Second)} {
+	for _, r := range []*tracer.Report{
+		shutdown(traceA, 0, time.Second), shutdown(traceB, time.Hour, 9*time.Second),
+	} {
 		var one bytes.Buffer
 		if err := r.WriteJSON(&one); err != nil {
 			t.Fatal(err)

@@ -74,7 +74,7 @@ func longer(d tracer.Duration) string {
 func held(p *Phase) string {
 	a, b := name(p.culpritA), name(p.culpritB)
 	switch {
-	case a == b && a == "":
+	case a == "" && b == "":
 		return ""
 	case a == b:
 		return "held by " + b + " as before"
@@ -91,19 +91,14 @@ func name(h *tracer.Holder) string {
 	if h == nil {
 		return ""
 	}
-	s := string(h.Kind)
-	for _, word := range []string{h.Method, h.Original, h.Function} {
-		if word != "" {
-			s += " " + word
-		}
-	}
+	words := []string{string(h.Kind), h.Method, h.Original, h.Function}
 	if h.Kind == tracer.HolderListener {
-		s += " " + h.Listener
+		words = append(words, h.Listener)
 	}
 	if h.State != "" {
-		s += fmt.Sprintf(" (%s)", h.State)
+		words = append(words, fmt.Sprintf("(%s)", h.State))
 	}
-	return s
+	return strings.Join(slices.DeleteFunc(words, func(w string) bool { return w == "" }), " ")
 }
 
 // notTold is how close to the listeners' close an accepted connection's client

@@ -177,6 +177,7 @@ func TestPhases(t *testing.T) {
 	}
 }
 
+//nolint:dupword // the heads of two columns
 const wantText = `A: greeter, 2026-01-02 03:04:05 UTC, graceful, 1.0s
 B: greeter, 2026-01-02 03:04:05 UTC, graceful, 9.0s, trace
    0af7651916cd43dd8448eb211c80319c
@@ -245,9 +246,12 @@ func TestWriteJSON(t *testing.T) {
 	var got struct {
 		Difference int `json:"difference_us"`
 		Changes    []struct {
-			Kind, Phase string
-			B           struct{ Method string } `json:"b_culprit"`
-		}
+			Kind  string `json:"kind"`
+			Phase string `json:"phase"`
+			B     struct {
+				Method string `json:"method"`
+			} `json:"b_culprit"`
+		} `json:"changes"`
 	}
 	if err := json.Unmarshal(b.Bytes(), &got); err != nil {
 		t.Fatal(err)
