@@ -45,7 +45,9 @@ func TestUntoldClients(t *testing.T) {
 			hourOld, conn(acceptedAt(-80*ms), settledAt(-79*ms), goneAt(-70*ms)),
 		}, ""},
 		{"nor is a silent one a client", []change{hourOld, raw(acceptedAt(-80*ms), goneAt(2*ms))}, ""},
-		{"late ones", []change{conn(acceptedAt(sec), settledAt(sec), goneAt(2*sec)), unserved(sec), unserved(2 * sec)},
+		{"late ones", []change{
+			conn(acceptedAt(sec), settledAt(sec), goneAt(2*sec)), unserved(sec), unserved(2 * sec),
+		},
 			"3 after the call, 2 of them closed unserved"},
 		{"a late one that was served", []change{conn(acceptedAt(sec), settledAt(sec), goneAt(2*sec))},
 			"1 after the call"},
@@ -89,7 +91,8 @@ func TestUntoldWithoutListener(t *testing.T) {
 
 func TestClientsReport(t *testing.T) {
 	tl := returnedAt(10*sec, oneListener, func(tl *timeline) { tl.clients.since = -time.Hour },
-		conn(acceptedAt(-80*ms), goAwayAt(ms), ackedAt(3*ms), finalAt(4*ms), goneAt(sec), func(c *connLine) { c.late = 2 }),
+		conn(acceptedAt(-80*ms), goAwayAt(ms), ackedAt(3*ms), finalAt(4*ms), goneAt(sec),
+			func(c *connLine) { c.late = 2 }),
 		conn(goAwayAt(ms), finalAt(5001*ms), goneAt(6*sec), func(c *connLine) { c.late = 1 }),
 		conn(goAwayAt(-time.Minute), finalAt(-50*sec), goneAt(7*sec)), // max_age
 		unserved(2*ms), refused(20))
@@ -101,7 +104,8 @@ func TestClientsReport(t *testing.T) {
 	if diff := cmp.Diff(want, tl.clientsReport()); diff != "" {
 		t.Errorf("clients (-want +got):\n%s", diff)
 	}
-	if diff := cmp.Diff(Clients{}, returnedAt(sec, oneListener, conn(told(0), goneAt(0))).clientsReport()); diff != "" {
+	clean := returnedAt(sec, oneListener, conn(told(0), goneAt(0)))
+	if diff := cmp.Diff(Clients{}, clean.clientsReport()); diff != "" {
 		t.Errorf("of a clean stop (-want +got):\n%s", diff)
 	}
 }

@@ -132,7 +132,7 @@ var knowns = []known{
 			"HTTP/2 library",
 		"https://github.com/nghttp2/nghttp2/issues/1103",
 	}, {
-		"linger", noteSignature,
+		"lingering peer", noteSignature,
 		func(s *situation) bool { return s.State == stateLinger },
 		"up to 1 s: grpc waits for the peer to close first, so that it loses nothing; let clients " +
 			"close when they have got a GOAWAY",

@@ -29,41 +29,75 @@ func cmuxListener(tl *timeline) { tl.listeners[0].goType = "*cmux.muxListener" }
 var situations = map[string][]change{
 	"stop inside a handler": {oneListener, conn(told(0), streams(1)), unary(-sec, never),
 		func(tl *timeline) { tl.inside = 1 }},
-	"health watch":          {oneListener, conn(told(0), goneAt(10*sec)), stream(-sec, 10*sec, of(methodHealthWatch))},
-	"debugging tool":        {oneListener, conn(told(0), goneAt(10*sec)), stream(-sec, 10*sec, of("grpc.reflection.v1.ServerReflection/ServerReflectionInfo"))},
-	"stream in Recv":        {oneListener, conn(told(0), goneAt(10*sec)), stream(-sec, 10*sec, inRecv(10*sec))},
-	"stream in Send":        {oneListener, conn(told(0), goneAt(10*sec)), stream(-sec, 10*sec, inSend(10*sec))},
+	"health watch": {
+		oneListener, conn(told(0), goneAt(10*sec)),
+		stream(-sec, 10*sec, of(methodHealthWatch)),
+	},
+	"debugging tool": {
+		oneListener, conn(told(0), goneAt(10*sec)),
+		stream(-sec, 10*sec, of("grpc.reflection.v1.ServerReflection/ServerReflectionInfo")),
+	},
+	"stream in Recv": {
+		oneListener, conn(told(0), goneAt(10*sec)),
+		stream(-sec, 10*sec, inRecv(10*sec)),
+	},
+	"stream in Send": {
+		oneListener, conn(told(0), goneAt(10*sec)),
+		stream(-sec, 10*sec, inSend(10*sec)),
+	},
 	"stream in its handler": {oneListener, conn(told(0), goneAt(10*sec)), stream(-sec, 10*sec)},
 	"unary without a deadline": {
 		oneListener, conn(told(0), goneAt(10*sec)), unary(-sec, 10*sec),
 	},
-	"message incomplete": {oneListener, conn(told(0), goneAt(10*sec)), unary(-sec, 10*sec), func(tl *timeline) {
-		tl.dumps = []dump{{at: 3 * sec, rpcs: map[uint64]stackLine{1: {decoding: true}}}}
-	}},
-	"orphan handler":       {oneListener, conn(told(0), goneAt(sec)), unary(-sec, 10*sec)},
-	"Stop leaves handlers": {onlyStop, oneListener, conn(goneAt(ms)), unary(-sec, never), backAt(ms)},
-	"silent client":        {listener(0, 0, 0), raw(goneAt(10 * sec))},
-	"half a handshake":     {oneListener, raw(staged(watch.StageTLS), goneAt(10*sec))},
+	"message incomplete": {oneListener, conn(told(0), goneAt(10*sec)),
+		unary(-sec, 10*sec), func(tl *timeline) {
+			tl.dumps = []dump{{at: 3 * sec, rpcs: map[uint64]stackLine{1: {decoding: true}}}}
+		}},
+	"orphan handler": {oneListener, conn(told(0), goneAt(sec)), unary(-sec, 10*sec)},
+	"Stop leaves handlers": {
+		onlyStop, oneListener, conn(goneAt(ms)), unary(-sec, never),
+		backAt(ms),
+	},
+	"silent client":    {listener(0, 0, 0), raw(goneAt(10 * sec))},
+	"half a handshake": {oneListener, raw(staged(watch.StageTLS), goneAt(10*sec))},
 	"code of the application's": {oneListener, raw(goneAt(10 * sec)), func(tl *timeline) {
 		tl.dumps = []dump{{at: 3 * sec, began: 3 * sec, hooks: []hookLine{{hook: stateCallback, count: 1}}}}
 	}},
 	"cmux":               {listener(0, 0, 10*sec), cmuxListener},
 	"Accept after Close": {listener(0, 0, 10*sec)},
 	"mute peer":          {oneListener, conn(goAwayAt(0), finalAt(5*sec), goneAt(6*sec))},
-	"linger":             {oneListener, conn(told(0), goneAt(sec)), backAt(sec)},
-	"answer not read":    {oneListener, conn(told(0), streams(1), goneAt(10*sec)), unary(-sec, ms)},
-	"frozen peer":        {oneListener, conn(blockedSince(-sec), goneAt(10*sec))},
-	"stream quota":       {oneListener, conn(notReadSince(-sec), streams(1))},
-	"already draining":   {oneListener, conn(goAwayAt(-sec), ackedAt(-sec), finalAt(never), goneAt(10*sec))},
-	"clients not told":   {oneListener, unserved(ms)},
+	"lingering peer":     {oneListener, conn(told(0), goneAt(sec)), backAt(sec)},
+	"answer not read": {
+		oneListener, conn(told(0), streams(1), goneAt(10*sec)),
+		unary(-sec, ms),
+	},
+	"frozen peer":  {oneListener, conn(blockedSince(-sec), goneAt(10*sec))},
+	"stream quota": {oneListener, conn(notReadSince(-sec), streams(1))},
+	"already draining": {
+		oneListener,
+		conn(goAwayAt(-sec), ackedAt(-sec), finalAt(never), goneAt(10*sec)),
+	},
+	"clients not told": {oneListener, unserved(ms)},
 }
 
 // together are rows that tell more about a situation of another row.
 var together = map[string][]change{
-	"Stop blocked by GracefulStop": {oneListener, ofVersion("1.84.2"), forcedAt(2 * sec), conn(told(0), goneAt(sec)), unary(-sec, 10*sec)},
-	"proxy on this machine":        {oneListener, conn(told(0), where(localProxy), goneAt(sec)), backAt(sec)},
-	"gateway":                      {oneListener, conn(told(0), where(sameProcess), goneAt(sec)), backAt(sec)},
-	"ServeHTTP":                    {ofVersion("1.82.0"), unary(-sec, 10*sec, onUnknownConnection, cancelledAt(ms))},
+	"Stop blocked by GracefulStop": {
+		oneListener, ofVersion("1.84.2"), forcedAt(2 * sec), conn(told(0), goneAt(sec)),
+		unary(-sec, 10*sec),
+	},
+	"proxy on this machine": {
+		oneListener, conn(told(0), where(localProxy), goneAt(sec)),
+		backAt(sec),
+	},
+	"gateway": {
+		oneListener, conn(told(0), where(sameProcess), goneAt(sec)),
+		backAt(sec),
+	},
+	"ServeHTTP": {
+		ofVersion("1.82.0"),
+		unary(-sec, 10*sec, onUnknownConnection, cancelledAt(ms)),
+	},
 }
 
 // TestKnown: each row holds in its own situation; the rows of situations in no
@@ -115,8 +149,9 @@ func names(tl *timeline) []string {
 // of, nor has one that somebody held for no time worth a word.
 func TestNothingKnown(t *testing.T) {
 	for name, tl := range map[string]*timeline{
-		"idle":  returnedAt(ms, oneListener, ofVersion("1.80.0")),
-		"short": returnedAt(499*ms, oneListener, conn(told(0), goneAt(499*ms)), stream(-sec, 499*ms, inRecv(499*ms))),
+		"idle": returnedAt(ms, oneListener, ofVersion("1.80.0")),
+		"short": returnedAt(499*ms, oneListener, conn(told(0), goneAt(499*ms)),
+			stream(-sec, 499*ms, inRecv(499*ms))),
 		"a client cancels": returnedAt(sec, ofVersion("1.84.0"),
 			unary(-sec, ms, onUnknownConnection, deadlineAt(2*sec), cancelledAt(-sec))),
 	} {

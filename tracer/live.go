@@ -103,7 +103,7 @@ func (s *Shutdown) shareOwn() {
 	s.building.Lock()
 	defer s.building.Unlock()
 	for id, p := range s.builder.peers {
-		if p.asked && s.sight.builder.peers != nil {
+		if p.asked > 0 && s.sight.builder.peers != nil {
 			s.sight.builder.peers[id] = p
 		}
 	}

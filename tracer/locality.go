@@ -17,7 +17,7 @@ type peerLine struct {
 	text     string
 	where    locality
 	from, to netip.AddrPort // the peer's and ours; invalid: not TCP
-	asked    bool           // the kernel, whether the peer is this process
+	asked    int            // how often, whether the peer is this process
 }
 
 func newPeerLine(peer, local net.Addr) peerLine {
@@ -53,8 +53,13 @@ func addrPort(a net.Addr) netip.AddrPort {
 	return netip.AddrPortFrom(ap.Addr().Unmap(), ap.Port())
 }
 
-// procLimit bounds how long the kernel is asked about one peer.
-const procLimit = 20 * time.Millisecond
+const (
+	// procLimit bounds how long the kernel is asked about one peer: 2 ms do on a
+	// machine that has time.
+	procLimit = 50 * time.Millisecond
+	// maxAsked is how often one is asked about that the kernel told nothing of.
+	maxAsked = 3
+)
 
 // seekOwn asks the kernel about the peers that a checkpoint is about to name and
 // that are on this machine: a gateway's server has its client in its own process
@@ -75,17 +80,22 @@ func (s *Shutdown) seekOwn(tl *timeline, views []phaseView) (found bool) {
 	return found
 }
 
-// isOwn asks about one connection, once.
+// isOwn asks about one connection, until there is an answer.
 func (s *Shutdown) isOwn(conn uint64) bool {
-	p, ok := s.updatePeer(conn, func(p *peerLine) { p.asked = true })
-	if !ok || p.asked || !p.from.IsValid() || !p.to.IsValid() {
+	p, ok := s.updatePeer(conn, func(p *peerLine) { p.asked++ })
+	if !ok || p.asked >= maxAsked || !p.from.IsValid() || !p.to.IsValid() {
 		return false
 	}
-	if ours, _ := procnet.Ours(p.from, p.to, procLimit); !ours {
-		return false
-	}
-	_, ok = s.updatePeer(conn, func(p *peerLine) { p.where = sameProcess })
-	return ok
+	ours, known := procnet.Ours(p.from, p.to, procLimit)
+	_, ok = s.updatePeer(conn, func(p *peerLine) {
+		if known {
+			p.asked = maxAsked
+		}
+		if ours {
+			p.where = sameProcess
+		}
+	})
+	return ok && ours
 }
 
 // updatePeer changes what is kept of a connection's peer and returns what it was.

@@ -5,7 +5,8 @@
 // grpc server and real clients over memory connections. Time in a bubble is
 // exact, so the timelines are golden to the microsecond.
 //
-//	serve [timeout=D] [grace=D] [tls=wrapped|bare] [listeners=N] [handlers] [unserved] [close=D] [accept=D] [health]
+//	serve [timeout=D] [grace=D] [tls=wrapped|bare] [listeners=N] [handlers] [unserved] [close=D] [accept=D]
+//	        [health]
 //	        unserved: one more listener is watched and never served;
 //	        handlers: Stop waits for them; close: how long a listener's Close
 //	        takes; accept: how long its Accept stays after that; health: with
