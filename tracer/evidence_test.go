@@ -81,6 +81,13 @@ func TestEvidence(t *testing.T) {
 			unfinishedAt(9*sec, oneListener, conn(told(0), streams(1), blockedSince(sec)), unary(-sec, 2*sec)),
 			c1 + "write blocked: a Write has been blocked for 8.0s",
 		}, {
+			"a Send that a frozen peer blocks", PhaseConnWait,
+			unfinishedAt(9*sec, oneListener, conn(streams(1), blockedSince(-sec)),
+				stream(-2*sec, never, inSend(9*sec))),
+			"rpc greeter.v1.Greeter/Chat from 10.0.0.1:40001: in Send: no deadline, " +
+				"handler blocked in Send for 9.0s, 2 messages in, 1 out, " +
+				"its connection's Write blocked for 10.0s, its GOAWAY has not left",
+		}, {
 			"a connection that drains because of its age", PhaseConnWait,
 			unfinishedAt(9*sec, oneListener, conn(goAwayAt(-sec), ackedAt(-sec))),
 			c1 + "already draining: its GOAWAY left 1.0s before the stop (max age or max idle): it gets no new one",

@@ -136,6 +136,7 @@ func (tl *timeline) rpcDetail(r *rpcLine, h *holder) []string {
 		words = append(words, fmt.Sprintf("%d %s in, %d out",
 			r.recv.count, plural(int(r.recv.count), "message"), r.send.count))
 		words = append(words, tl.untoldHandler(h)...)
+		words = append(words, tl.frozen(r, h)...)
 	}
 	return words
 }
@@ -151,6 +152,24 @@ func (tl *timeline) untoldHandler(h *holder) []string {
 		return []string{"ctx not cancelled by GracefulStop"}
 	}
 	return nil
+}
+
+// frozen says that it is the socket that a stream's Send waits for, not the
+// stream's flow control: the peer reads nothing at all.
+func (tl *timeline) frozen(r *rpcLine, h *holder) []string {
+	if r.conn < 0 || h.State != stateInSend {
+		return nil
+	}
+	c := &tl.conns[r.conn]
+	since, ok := c.blocked(h.end)
+	if !ok {
+		return nil
+	}
+	words := []string{"its connection's Write blocked for " + Duration(h.end-since).String()}
+	if tl.graceful && c.frames && c.goAway > h.end {
+		words = append(words, "its GOAWAY has not left")
+	}
+	return words
 }
 
 // blockedIn says since when a handler was in Recv or Send, and where.

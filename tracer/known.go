@@ -55,7 +55,7 @@ var knowns = []known{
 		grpcIssue + "1355",
 	}, {
 		"stream in Send", noteRemedy,
-		func(s *situation) bool { return s.business() && s.State == stateInSend },
+		func(s *situation) bool { return s.business() && s.State == stateInSend && !s.isFrozen() },
 		"give the stream a deadline: its client does not read, and while it answers PINGs no " +
 			"keepalive ends that",
 		"https://github.com/gazette/core/issues/266",
@@ -145,7 +145,7 @@ var knowns = []known{
 		keepalive,
 	}, {
 		"frozen peer", noteRemedy,
-		func(s *situation) bool { return s.State == stateWriteBlocked },
+		func(s *situation) bool { return s.State == stateWriteBlocked || s.isFrozen() },
 		"set keepalive's Time and Timeout: they end a connection whose peer is frozen",
 		grpcIssue + "4172",
 	}, {

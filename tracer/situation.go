@@ -23,7 +23,7 @@ type situation struct {
 const worthARemedy = 500 * time.Millisecond
 
 func (tl *timeline) situation(main *phaseView) *situation {
-	s := &situation{timeline: tl, rpc: &rpcLine{}}
+	s := &situation{timeline: tl, rpc: &rpcLine{conn: -1}}
 	if main.culprit == nil || main.length(tl) < worthARemedy {
 		return s
 	}
@@ -43,6 +43,9 @@ func (s *situation) open() bool { return s.Kind == HolderRPC }
 
 // business is the same for an RPC of the application's own.
 func (s *situation) business() bool { return s.open() && !s.Infrastructure }
+
+// isFrozen reports whether a Send waits for a socket that takes nothing more.
+func (s *situation) isFrozen() bool { return s.open() && s.frozen(s.rpc, &s.holder) != nil }
 
 // accepting reports whether an accept loop is to blame.
 func (s *situation) accepting() bool {
