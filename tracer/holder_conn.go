@@ -59,11 +59,19 @@ func (tl *timeline) connections(p phaseLine) (hs []holder) {
 		}
 	}
 	for _, r := range rpcs[len(tl.conns)] {
-		if h, ok := tl.rpc(r, p, false); ok && (p.end >= tl.now || min(r.end, tl.freed(r)) <= p.end) {
+		if h, ok := tl.rpc(r, p, false); ok && (!tl.ended(p) || min(r.end, tl.freed(r)) <= p.end) {
 			hs = append(hs, h)
 		}
 	}
 	return hs
+}
+
+// ended reports whether a wait for connections was over: it was neither given up
+// nor cut by a forced stop, and what went on after it did not hold it.
+func (tl *timeline) ended(p phaseLine) bool {
+	cut := p.phase == PhaseConnWait && p.end == tl.forced
+	abandoned := tl.abandoned && p.end == tl.now
+	return p.end != never && !cut && !abandoned
 }
 
 // survivors returns what a forced stop has not ended, or not at once. What it

@@ -101,7 +101,8 @@ func (r *rpcLine) mostly(o *operationLine, h *holder) bool {
 	if !r.stream || o.since == never {
 		return false
 	}
-	if 2*o.overlap(h.start, h.end) >= h.end-h.start {
+	met := o.since <= h.end && o.until >= h.start
+	if met && 2*o.overlap(h.start, h.end) >= h.end-h.start {
 		return true
 	}
 	return h.Kind == HolderRPC && 2*o.held >= h.end-max(r.begin, 0)
