@@ -18,6 +18,7 @@ import (
 	"github.com/chromedp/cdproto/audits"
 	"github.com/chromedp/cdproto/cdp"
 	"github.com/chromedp/cdproto/emulation"
+	"github.com/chromedp/cdproto/input"
 	"github.com/chromedp/cdproto/log"
 	"github.com/chromedp/cdproto/network"
 	"github.com/chromedp/cdproto/runtime"
@@ -161,6 +162,20 @@ func (p *tab) press(t *testing.T, keys ...string) {
 	for _, k := range keys {
 		must(t, chromedp.Do(p, chromedp.KeyEvent(k)))
 	}
+}
+
+// middle is where the first element of a selector is in the window.
+func (p *tab) middle(t *testing.T, selector string) (x, y float64) {
+	t.Helper()
+	box := eval[[]float64](t, p, `(() => { const b = document.querySelector("`+selector+`").getBoundingClientRect();
+		return [b.left + b.width / 2, b.top + b.height / 2]; })()`)
+	return box[0], box[1]
+}
+
+// mouse moves the mouse to a place or does something there.
+func (p *tab) mouse(t *testing.T, what input.DispatchMouseEventType, x, y float64) {
+	t.Helper()
+	must(t, chromedp.Do(p, chromedp.MouseEvent(what, x, y, chromedp.ButtonLeft)))
 }
 
 // eval is the value of an expression in the page.

@@ -19,7 +19,7 @@ var screenshots = flag.String("screenshots", "", "write pictures of the sample r
 func TestReport(t *testing.T) {
 	c := start(t)
 	for name, test := range map[string]func(*testing.T, *chromium){
-		"opens": testOpens, "bars": testBars, "keyboard": testKeyboard, "zoom": testZoom,
+		"opens": testOpens, "bars": testBars, "keyboard": testKeyboard, "zoom": testZoom, "mouse": testMouse,
 		"stacks": testStacks, "schemes": testSchemes, "no script": testNoScript, "paper": testPaper,
 		"crowd": testCrowd, "hostile": testHostile, "policy": testPolicy, "narrow": testNarrow,
 	} {
@@ -146,6 +146,41 @@ func testZoom(t *testing.T, c *chromium) {
 	p.press(t, kb.Escape)
 	want(t, p, "0", first)
 	want(t, p, true, `document.querySelector(".r[data-phase='1'] rect").checkVisibility()`)
+	p.quiet(t)
+}
+
+// The mouse: a row's details while it is over it, a phase by a click on the
+// strip above the axis, a part of it by a drag.
+func testMouse(t *testing.T, c *chromium) {
+	p := c.open(t, sample(), wide)
+	const details = `document.querySelector('#details h3').textContent.trim()`
+	x, y := p.middle(t, ".r[data-phase='2'] .d")
+	p.mouse(t, chromedp.MouseMoved, x, y)
+	want(t, p, "listener close", details)
+	want(t, p, true, `document.getElementById('details').textContent.includes('Handshakes')`)
+	x, y = p.middle(t, "#axis svg.cp")
+	p.mouse(t, chromedp.MouseMoved, x, y)
+	want(t, p, "checkpoint at 1.0s", details)
+	p.mouse(t, chromedp.MouseMoved, 5, 5)
+	want(t, p, "rpc Greeter/Watch culprit in Recv stack",
+		`document.querySelector('#details h3').innerText.replace(/\s+/g, ' ').trim()`)
+
+	const last = `parseFloat([...document.querySelectorAll('#axis text')].at(-1).textContent)`
+	x, y = p.middle(t, "#overview rect:nth-child(3)") // handshake wait, 3 s
+	must(t, chromedp.Do(p, chromedp.MouseClickXY(x, y)))
+	if at := eval[float64](t, p, last); at < 2 || at > 3.2 {
+		t.Errorf("after a click on the handshake wait the axis ends at %.1f s", at)
+	}
+	must(t, chromedp.Do(p, chromedp.Click(chromedp.CSS("#whole"))))
+	want(t, p, 25.0, last)
+	x, y = p.middle(t, "#overview")
+	p.mouse(t, chromedp.MousePressed, x, y)
+	p.mouse(t, chromedp.MouseMoved, x+50, y)
+	p.mouse(t, chromedp.MouseMoved, x+100, y)
+	p.mouse(t, chromedp.MouseReleased, x+100, y)
+	if at := eval[float64](t, p, last); at < 14 || at > 17 {
+		t.Errorf("after a drag from the middle the axis ends at %.1f s", at)
+	}
 	p.quiet(t)
 }
 
