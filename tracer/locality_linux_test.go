@@ -38,10 +38,11 @@ func TestGateway(t *testing.T) {
 	if got := tl.conns[0].where; got != localProxy {
 		t.Errorf("at first it is %q, want %q", got, localProxy)
 	}
-	for range maxAsked { // a busy machine may need more than one look
+	for range 100 { // a busy machine may need more than one look, even than maxAsked
 		if s.seekOwn(tl, views) {
 			break
 		}
+		s.updatePeer(tl.conns[0].id, func(p *peerLine) { p.asked = 0 })
 	}
 	tl, views = s.view()
 	if got := tl.conns[0].where; got != sameProcess {
