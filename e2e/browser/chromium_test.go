@@ -167,7 +167,8 @@ func (p *tab) press(t *testing.T, keys ...string) {
 // middle is where the first element of a selector is in the window.
 func (p *tab) middle(t *testing.T, selector string) (x, y float64) {
 	t.Helper()
-	box := eval[[]float64](t, p, `(() => { const b = document.querySelector("`+selector+`").getBoundingClientRect();
+	box := eval[[]float64](t, p, `(() => {
+		const b = document.querySelector("`+selector+`").getBoundingClientRect();
 		return [b.left + b.width / 2, b.top + b.height / 2]; })()`)
 	return box[0], box[1]
 }
