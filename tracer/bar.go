@@ -78,5 +78,6 @@ func (h *holder) bar() Bar {
 	return Bar{
 		Name: h.name, Offset: whole(h.start), Duration: whole(h.end) - whole(h.start),
 		Note: h.note(), Kind: h.Kind, State: h.State, Culprit: h.culprit, Open: h.Open,
+		Stack: h.stack,
 	}
 }

@@ -105,6 +105,7 @@ type holder struct {
 	ended      string // how a handshake ended, in words
 	attrs      []attr
 	link       trace.SpanContext
+	stack      int // the place of its stack in the report, from 1; 0: none
 }
 
 // holderKey identifies a holder across timelines of one shutdown.

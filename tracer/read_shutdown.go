@@ -66,14 +66,14 @@ type rebuilder struct {
 	base    int64     // the call
 	started *readSpan // nil: not sent, or lost
 	r       *Report
-	stacks  map[string]int // the place in r.Stacks, by method and text
+	stacks  map[Stack]*readStack
 }
 
 // builder makes the report's beginning, of what is on the root and on the span
 // that says it has started.
 func (t *readTrace) builder(s *readSpan, base int64) *rebuilder {
 	return &rebuilder{
-		readTrace: t, base: base, stacks: make(map[string]int),
+		readTrace: t, base: base, stacks: make(map[Stack]*readStack),
 		r: &Report{
 			Version: 1, Service: s.service, TraceID: t.id, Call: s.text(keyCall),
 			Start: time.UnixMicro(base).UTC(), GRPC: s.text(keyGRPC),
@@ -192,6 +192,7 @@ func (b *rebuilder) holder(s *readSpan) holder {
 		Function: s.text(keyFunction), Source: s.text(keyCodeSource),
 	}
 	h.part = h.Kind == HolderConnection && h.name != string(HolderConnection)
+	h.stack = b.stack(s, &h.Holder)
 	return h
 }
 

@@ -13,6 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
+	"go.opentelemetry.io/otel/trace"
 
 	"github.com/gracetrace/gracetrace/internal/spanjson"
 )
@@ -228,5 +229,39 @@ func TestReadSeveral(t *testing.T) {
 	rs, err := ReadReports(strings.NewReader(data))
 	if err != nil || len(rs) != 2 {
 		t.Fatalf("%d reports, want 2: %v", len(rs), err)
+	}
+}
+
+// TestReadStacks: handlers in the same place share a stack; one that is seen in
+// two phases is one.
+func TestReadStacks(t *testing.T) {
+	at := func(text string, s *spans, parent trace.SpanID, name string, kind HolderKind) {
+		s.emit(newSpanID(), parent, name, bounds{0, sec}, []attr{
+			{keyKind, string(kind)}, {keyRPCMethod, "a.B/C"}, {keyFunction, "main.C"},
+			{keyCodeSource, "main.go:7"}, {keyStacktrace, text},
+		})
+	}
+	spans := record(t, func(s *spans) {
+		for _, phase := range []Phase{PhaseConnWait, PhaseHandlerWait} {
+			id, kind := newSpanID(), HolderRPC
+			if phase == PhaseHandlerWait {
+				kind = HolderHandler
+			}
+			at("main.C\n\tmain.go:7", s, id, "rpc B/C", kind)
+			at("main.C\n\tmain.go:7", s, id, "rpc B/C", kind)
+			at("main.D\n\tmain.go:9", s, id, "rpc B/C", kind)
+			s.emit(id, s.root, string(phase), bounds{0, sec}, []attr{{keyPhase, string(phase)}})
+		}
+		s.emit(s.root, trace.SpanID{}, spanRoot, bounds{0, sec}, []attr{{keyOutcome, "graceful"}})
+	})
+	for format, write := range formats {
+		r := read(t, write(service, spans))
+		n := 0
+		for _, s := range r.Stacks {
+			n += s.Handlers
+		}
+		if len(r.Stacks) != 2 || n != 3 || r.Phases[0].Bars[0].Stack == 0 {
+			t.Errorf("%s: %+v, bars %+v", format, r.Stacks, r.Phases[0].Bars)
+		}
 	}
 }

@@ -119,11 +119,14 @@ func noteLines(notes []Note) (lines []string) {
 // stackLines leaves the frames to the other formats.
 func stackLines(stacks []Stack) (lines []string) {
 	for _, s := range stacks {
-		line := "at " + s.Offset.String() + ": " + amount(s.Handlers, "handler")
+		line := ""
+		if s.Offset > 0 { // spans do not tell it
+			line = "at " + s.Offset.String() + ": "
+		}
 		if s.Method != "" {
-			line += " of " + s.Method
+			line += amount(s.Handlers, "handler") + " of " + s.Method
 		} else {
-			line = "at " + s.Offset.String() + ": " + amount(s.Handlers, "goroutine")
+			line += amount(s.Handlers, "goroutine")
 		}
 		if s.Function != "" {
 			line += " in " + s.Function
