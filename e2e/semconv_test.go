@@ -25,6 +25,8 @@ var conventions = map[string]attribute.Key{
 	"keyPeerAddress": semconv.NetworkPeerAddressKey,
 	"keyPeerPort":    semconv.NetworkPeerPortKey,
 	"keyUserAgent":   semconv.UserAgentOriginalKey,
+	"keyFunction":    semconv.CodeFunctionNameKey,
+	"keyStacktrace":  semconv.CodeStacktraceKey,
 	"keyErrorType":   semconv.ErrorTypeKey,
 	"keyHostName":    semconv.HostNameKey,
 	"keyInstanceID":  semconv.ServiceInstanceIDKey,
@@ -40,7 +42,8 @@ var conventions = map[string]attribute.Key{
 func TestSemanticConventions(t *testing.T) {
 	found := make(map[string]bool)
 	for _, file := range []string{
-		"../tracer/attr.go", "../tracer/tracer.go", "../exporter/resource.go",
+		"../tracer/attr.go", "../tracer/attr_report.go", "../tracer/tracer.go",
+		"../exporter/resource.go",
 	} {
 		for name, value := range constants(t, file) {
 			want, ok := conventions[name]

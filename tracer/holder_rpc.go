@@ -68,6 +68,7 @@ func (tl *timeline) rpcHolder(r *rpcLine, kind HolderKind) holder {
 	h.Kind, h.Method, h.Peer, h.UserAgent = kind, r.method.Name, r.peer, r.agent
 	h.Original = clean(r.method.Original)
 	tl.whose(&h, r)
+	tl.locate(&h, r.id)
 	if r.deadline != never {
 		h.attrs = append(h.attrs, attr{keyDeadlineLeft, (r.deadline - min(r.end, tl.now)).Seconds()})
 	}

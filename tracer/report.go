@@ -149,6 +149,7 @@ func (tl *timeline) report(views []phaseView, start time.Time) *Report {
 		Outlived: tl.outlived(), GRPC: tl.grpcVersion, Clients: tl.clientsReport(),
 		Notes: tl.notes(views),
 	}
+	r.Stacks = tl.stacks()
 	for i := range views {
 		v := &views[i]
 		end := min(v.end, tl.now)

@@ -5,6 +5,7 @@ package tracer
 import (
 	"context"
 	"maps"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -35,6 +36,8 @@ type Shutdown struct {
 
 	refusal refusal // of the shutdown's goroutine
 
+	looking sync.Mutex // held while the goroutines are dumped
+
 	wake      chan struct{} // a phase may have ended
 	stop      chan struct{}
 	stopped   chan struct{}
@@ -52,6 +55,7 @@ type Shutdown struct {
 	background int
 	inside     uint64       // the RPC whose handler made the call
 	joined     []*joined    // the stop calls after it
+	dumps      []dump       // only appended to
 	result     *Report      // replaced, never changed
 	told       []Checkpoint // see keepCheckpoint
 }
@@ -140,6 +144,7 @@ func (s *Shutdown) announced() Call {
 // Forced is called when Stop is called on top of a GracefulStop. It returns
 // what holds the shutdown at that moment, the longest 50.
 func (s *Shutdown) Forced() (held []Holder) {
+	s.guard(s.lookBeforeForce)
 	now := s.t.table.Now()
 	s.guard(func() {
 		_, views := s.view()
@@ -185,6 +190,9 @@ func (s *Shutdown) run() {
 				}
 			})
 		case <-timer.C:
+			if due == lookAt {
+				s.guard(func() { s.look(dumpLimit) })
+			}
 			s.guard(func() { s.checkpoint() })
 			at := time.Duration(s.t.table.Now() - s.builder.call)
 			for due <= at {
@@ -266,6 +274,7 @@ func (s *Shutdown) timelineBy(b *builder) *timeline {
 		grpcVersion: s.call.GRPCVersion, inside: s.inside, stops: s.stopLines(),
 	}
 	tl.clients.refused, tl.clients.background = s.refused, s.background
+	tl.dumps = slices.Clip(s.dumps)
 	cancelled := maps.Clone(s.cancelled)
 	s.mu.Unlock()
 	snap := s.t.table.Snapshot()

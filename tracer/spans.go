@@ -23,6 +23,7 @@ const (
 	keptForHandlers  = 50 // of the RPCs' spans
 	maxOtherSpans    = 40 // holders of each phase but conn wait and handler wait
 	maxProgressSpans = 400
+	maxStackBytes    = 1 << 20 // of the 3 MiB that a shutdown's spans may take
 )
 
 // Names of the spans that are neither a phase nor a holder.
@@ -51,6 +52,7 @@ type spans struct {
 	progress  int           // spans sent for checkpoints
 	last      time.Duration // the last checkpoint
 	missed    int           // holders without a span of their own
+	stacks    int           // bytes of stacks that may still be sent
 }
 
 func newSpans(session *exporter.Session, wall time.Time, o origin) *spans {
@@ -59,6 +61,7 @@ func newSpans(session *exporter.Session, wall time.Time, o origin) *spans {
 		root: newSpanID(), started: newSpanID(),
 		ids: make(map[holderKey]trace.SpanID), sent: make(map[holderKey]bool),
 		connsLeft: maxConnSpans, rpcsLeft: maxRPCSpans, phaseEnd: tick, last: 2 * tick,
+		stacks: maxStackBytes,
 	}
 	for !s.traceID.IsValid() {
 		hi, lo := rand.Uint64(), rand.Uint64()
@@ -96,8 +99,23 @@ func (s *spans) emit(id, parent trace.SpanID, name string, b bounds, attrs []att
 func (s *spans) span(id, parent trace.SpanID, name string, b bounds, attrs []attr) exporter.Span {
 	return exporter.Span{
 		TraceID: s.traceID, SpanID: id, Parent: parent, Name: name,
-		Start: s.wall.Add(b.start), End: s.wall.Add(b.end), Attributes: attributes(attrs),
+		Start: s.wall.Add(b.start), End: s.wall.Add(b.end), Attributes: attributes(s.affordable(attrs)),
 	}
+}
+
+// affordable leaves out the stacks for which a trace has no room.
+func (s *spans) affordable(attrs []attr) []attr {
+	return slices.DeleteFunc(attrs, func(a attr) bool {
+		if a.key != keyStacktrace {
+			return false
+		}
+		text, _ := a.value.(string)
+		if len(text) > s.stacks {
+			return true
+		}
+		s.stacks -= len(text)
+		return false
+	})
 }
 
 // begin sends the span that says a shutdown has started. Where it stands alone,

@@ -92,6 +92,8 @@ type dump struct {
 	rpcs       map[uint64]stackLine // by RPC, matched exactly
 	hooks      []hookLine           // user code below grpc where no RPC of ours is
 	stop       stopFrame            // where grpc's own stop waits
+	read       int                  // goroutines of which it tells
+	loose      map[looseLine]int    // handlers whose RPC cannot be told, counted
 }
 
 // stackLine is one goroutine's stack.

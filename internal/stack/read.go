@@ -43,6 +43,10 @@ type Hook struct {
 // entry, and below which its handler runs.
 const mark = "mark"
 
+func (f *Frame) marks() bool {
+	return f.Package() == sensors && strings.HasPrefix(f.local(), mark)
+}
+
 // Read reads a dump. server is the address of the *grpc.Server as the dump shows
 // it; of other servers' goroutines nothing is told. If it is empty, the dump is
 // of the only server.
@@ -53,7 +57,7 @@ func Read(dump, server string) Reading {
 		r.Goroutines++
 		marked := false
 		for i := range g.Frames {
-			if f := &g.Frames[i]; f.Package() == sensors && strings.HasPrefix(f.local(), mark) {
+			if f := &g.Frames[i]; f.marks() {
 				r.Handlers = append(r.Handlers, handler(g.Frames[:i], f.Arg))
 				marked = true
 			}

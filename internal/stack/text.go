@@ -81,5 +81,5 @@ func (f *Frame) line() string {
 	if f.File == "" {
 		return f.Name() + "(...)\n"
 	}
-	return f.Name() + "(...)\n\t" + f.Source() + "\n"
+	return f.Name() + "(...)\n    " + f.Source() + "\n" // a log or a terminal may not take tabs
 }

@@ -5,6 +5,7 @@ package story
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"fmt"
 	"slices"
 	"strings"
@@ -87,13 +88,34 @@ func (s *story) show(what string, args arguments) (string, error) {
 	r.Checkpoints = slices.DeleteFunc(slices.Clone(r.Checkpoints), func(c tracer.Checkpoint) bool {
 		return c.Offset >= r.Duration
 	})
+	r.Stacks = slices.Clone(r.Stacks)
+	for i := range r.Stacks {
+		r.Stacks[i].Text = ownFrames(r.Stacks[i].Text)
+	}
 	var b strings.Builder
-	if what == "json" {
-		err := r.WriteJSON(&b)
+	if err := r.WriteJSON(&b); err != nil || what == "json" {
 		return b.String(), err
 	}
-	err := r.WriteText(&b)
+	// Lines are broken after a source's number is taken out, not before.
+	var shown tracer.Report
+	if err := json.Unmarshal([]byte(sourceLine.ReplaceAllString(b.String(), ".go:N")), &shown); err != nil {
+		return "", err
+	}
+	b.Reset()
+	err := shown.WriteText(&b)
 	return b.String(), err
+}
+
+// ownFrames returns the functions of a stack that are of the service: the others
+// differ by versions of Go and grpc-go.
+func ownFrames(stack string) string {
+	var own []string
+	for line := range strings.Lines(stack) {
+		if name, ok := strings.CutPrefix(line, "github.com/gracetrace/gracetrace/internal/greeter."); ok {
+			own = append(own, strings.TrimSpace(name))
+		}
+	}
+	return strings.Join(own, " < ")
 }
 
 // settled returns the spans without the checkpoint that may have come at the
@@ -187,7 +209,11 @@ func (c *collector) attributes(name string) string {
 		}
 		var lines []string
 		for _, a := range sp.Attributes() {
-			lines = append(lines, fmt.Sprintf("  %s=%v\n", a.Key, a.Value.AsInterface()))
+			value := a.Value.AsInterface()
+			if text, ok := value.(string); ok && a.Key == "code.stacktrace" {
+				value = ownFrames(text)
+			}
+			lines = append(lines, fmt.Sprintf("  %s=%v\n", a.Key, value))
 		}
 		slices.Sort(lines)
 		fmt.Fprintf(&b, "%s\n%s", sp.Name(), strings.Join(lines, ""))
