@@ -203,7 +203,7 @@ func (tl *timeline) connWaitEnd(start time.Duration) time.Duration {
 	for i := range tl.dumps {
 		// All sockets are closed, and grpc still waits for connections: user
 		// code keeps it from removing one. Nobody says when that ends.
-		if d := &tl.dumps[i]; d.stop == stopInCond && d.began > end {
+		if d := &tl.dumps[i]; d.stop == stopInCond && d.began >= end {
 			return never
 		}
 	}

@@ -40,7 +40,8 @@ func (s *Shutdown) look(limit int) {
 	taken := stack.Capture(limit)
 	after := s.t.table.Entries()
 	d := dump{
-		began: s.builder.since(began), at: s.builder.since(s.t.table.Now()),
+		// It may not have seen what happened at the very moment: then it was before.
+		began: s.builder.since(began) - 1, at: s.builder.since(s.t.table.Now()),
 		goroutines: taken.Goroutines,
 	}
 	if taken.Text == "" {
