@@ -120,8 +120,4 @@ func TestExpectedResets(t *testing.T) {
 	if got := r.expected(begin.Add(105 * sec)); got != 10 {
 		t.Errorf("%d, want 10", got)
 	}
-	r.first.known = false
-	if got := r.expected(begin.Add(105 * sec)); got != 0 {
-		t.Errorf("%d without a time before, want 0", got)
-	}
 }

@@ -152,6 +152,10 @@ func TestEvidence(t *testing.T) {
 				dumpAt(3*sec, stoppedIn(stopInWait), inHook(stateStatsHandler, 1))),
 			hook + "stats handler: stats handler" + late,
 		}, {
+			"a listener that is not closed", PhaseForcedStop,
+			unfinishedAt(9*sec, listener(never, never, never), forcedAt(8*sec), givenUp),
+			"listener 10.0.0.100:50051: : Accept of *net.TCPListener goes on: it was not closed",
+		}, {
 			"another stop call", PhaseQuit,
 			unfinishedAt(9*sec, listener(never, never, never), dumpAt(3*sec, stoppedIn(stopInMutex))),
 			"another stop call: blocked by the first: it has the server's lock",
@@ -160,12 +164,12 @@ func TestEvidence(t *testing.T) {
 			unfinishedAt(9*sec, oneListener, conn(told(0)), unary(-2*sec, never), unary(-sec, never),
 				calledStop(2), dumpAt(3*sec, inMain(2))),
 			call + "called from inside a handler: no deadline, " +
-				"its handler called GracefulStop at main.go:88 and waits for itself",
+				"its handler made the stop call at main.go:88 and waits for itself",
 		}, {
 			"and has lost its connection", PhaseHandlerWait,
 			unfinishedAt(9*sec, oneListener, conn(told(0), goneAt(sec)), unary(-2*sec, never),
 				unary(-sec, never), calledStop(2)),
-			hand + "called from inside a handler: its handler called GracefulStop and waits for itself",
+			hand + "called from inside a handler: its handler made the stop call and waits for itself",
 		}, {
 			"a handler was somewhere", PhaseHandlerWait,
 			unfinishedAt(9*sec, oneListener, conn(told(0), goneAt(sec)), unary(-sec, never),

@@ -171,15 +171,23 @@ func (tl *timeline) acceptingListeners(p phaseLine) (hs []holder) {
 	for i, l := range tl.listeners {
 		h := listenerHolder(i, &l, "accept")
 		if tl.place(&h, p, p.start, l.acceptReturned) && h.Held >= Duration(worthShowing) {
-			h.Age = Duration(h.end - l.closeBegin)
-			h.Detail = fmt.Sprintf("Accept of %s returned %s after Close", l.goType, h.Age)
-			if h.Open {
-				h.Detail = fmt.Sprintf("Accept of %s has not returned %s after Close", l.goType, h.Age)
-			}
+			h.Age = Duration(h.end - min(l.closeBegin, h.start))
+			h.Detail = l.accepts(&h)
 			hs = append(hs, h)
 		}
 	}
 	return hs
+}
+
+// accepts says what a listener's accept loop did that held a phase.
+func (l *listenerLine) accepts(h *holder) string {
+	switch {
+	case l.closeBegin > h.end:
+		return fmt.Sprintf("Accept of %s goes on: it was not closed", l.goType)
+	case h.Open:
+		return fmt.Sprintf("Accept of %s has not returned %s after Close", l.goType, h.Age)
+	}
+	return fmt.Sprintf("Accept of %s returned %s after Close", l.goType, h.Age)
 }
 
 func listenerHolder(i int, l *listenerLine, part string) holder {

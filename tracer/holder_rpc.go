@@ -123,7 +123,7 @@ func (tl *timeline) rpcDetail(r *rpcLine, h *holder) []string {
 	var words []string
 	switch h.State {
 	case stateFromInside:
-		words = append(words, fmt.Sprintf("its handler called %s%s and waits for itself",
+		words = append(words, fmt.Sprintf("its handler made %s%s and waits for itself",
 			tl.stopFrom(r), tl.at(r)))
 	case stateIncomplete:
 		words = append(words, "the client has not sent all of its message")

@@ -19,15 +19,15 @@ func (tl *timeline) lockHolder(p phaseLine) []holder {
 	return []holder{h}
 }
 
-// stopFrom is the stop call that an RPC's handler made and waits for, empty if
-// it made none.
+// stopFrom names the stop call that an RPC's handler made and waits for; it is
+// empty if it made none.
 func (tl *timeline) stopFrom(r *rpcLine) string {
 	if r.id == tl.inside {
-		return tl.call()
+		return "the stop call"
 	}
 	for i := range tl.stops {
 		if s := &tl.stops[i]; s.inside == r.id && s.returned > tl.now {
-			return s.call
+			return "another stop call, " + s.call
 		}
 	}
 	return ""

@@ -38,11 +38,15 @@ func (r *refusal) begin(snap *watch.Snapshot) {
 	}
 }
 
+// baseline is for how long resets must have been counted before the call for the
+// rise since then to tell anything.
+const baseline = 10 * time.Second
+
 // counted returns what was refused since the call, and what of it others would
 // have been refused: a namespace may be that of the whole machine. refused is -1
 // if it is not known.
 func (r *refusal) counted() (refused, background int) {
-	if !r.call.known {
+	if !r.call.known || !r.first.known || r.call.at.Sub(r.first.at) < baseline {
 		return -1, 0
 	}
 	now := countResets()
@@ -55,11 +59,7 @@ func (r *refusal) counted() (refused, background int) {
 // expected is how many resets there would have been by now at the rate of the
 // time before the call.
 func (r *refusal) expected(now time.Time) int {
-	before := r.call.at.Sub(r.first.at)
-	if !r.first.known || before <= 0 {
-		return 0
-	}
-	rate := float64(r.call.n-r.first.n) / before.Seconds()
+	rate := float64(r.call.n-r.first.n) / r.call.at.Sub(r.first.at).Seconds()
 	return int(rate*now.Sub(r.call.at).Seconds() + 0.5)
 }
 

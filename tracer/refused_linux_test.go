@@ -7,15 +7,26 @@ import (
 	"net"
 	"strings"
 	"testing"
+	"time"
 )
 
 // TestRefusedByTheKernel: dials to a listener that was closed are counted, if
 // that was one of sockets.
 func TestRefusedByTheKernel(t *testing.T) {
-	for name, socket := range map[string]bool{"a socket": true, "memory": false} {
-		t.Run(name, func(t *testing.T) {
+	for _, tt := range []struct {
+		name    string
+		socket  bool
+		watched time.Duration // before the call
+		known   bool
+	}{
+		{"a socket", true, time.Minute, true},
+		{"a socket of a process that has just started", true, time.Second, false},
+		{"memory", false, time.Minute, false},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
 			started := make(begun, 9)
 			tr, _ := newTestTracer(t, WithLogger(slog.New(slog.NewTextHandler(started, nil))))
+			tr.resets.at = tr.resets.at.Add(-tt.watched)
 			lis, err := net.Listen("tcp", "127.0.0.1:0")
 			if err != nil {
 				t.Fatal(err)
@@ -32,7 +43,7 @@ func TestRefusedByTheKernel(t *testing.T) {
 				t.Fatal(err)
 			}
 			defer c.Close()
-			if socket {
+			if tt.socket {
 				l.Accepted(c.RemoteAddr(), c)
 			} else {
 				l.Accepted(c.RemoteAddr(), closer{})
@@ -51,8 +62,8 @@ func TestRefusedByTheKernel(t *testing.T) {
 			}
 			s.Returned()
 			s.Finish(t.Context())
-			if got := s.refused; socket && got < dials || !socket && got != -1 {
-				t.Errorf("%d refused, want %d or more of sockets, else -1", got, dials)
+			if got := s.refused; tt.known && got < dials || !tt.known && got != -1 {
+				t.Errorf("%d refused, want %d or more if it is known, else -1", got, dials)
 			}
 		})
 	}

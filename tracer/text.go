@@ -77,7 +77,7 @@ func clientLines(r *Report) (lines []string) {
 		say("%s cut: %s", amount(n, "RPC"), cutCounts(r.RPCsCut))
 	}
 	if c.Refused > 0 {
-		say("%s refused after the listeners were closed", amount(c.Refused, "connection"))
+		say("%s refused in the network namespace after the call", amount(c.Refused, "connection"))
 	}
 	if n := c.LateConnections; n > 0 && c.Unserved > 0 {
 		say("%s accepted after the call, %d of them closed unserved", amount(n, "connection"), c.Unserved)

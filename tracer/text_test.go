@@ -153,7 +153,7 @@ func TestSections(t *testing.T) {
          from 10.0.0.3:40003, open 15.0s, returned 7.0s after its ctx was
          cancelled
 clients: 3 RPCs cut: 2 greeter.v1.Greeter/Chat, 1 greeter.v1.Greeter/Watch
-         50 connections refused after the listeners were closed
+         50 connections refused in the network namespace after the call
          3 connections accepted after the call, 2 of them closed unserved
          1 RPC opened after the call, up to 5.0s between a connection's
            GOAWAYs
