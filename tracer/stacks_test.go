@@ -71,7 +71,9 @@ func TestDumpBeforeForceHasABudget(t *testing.T) {
 
 // TestFill: a handler whose RPC is not certain is told by its method only.
 func TestFill(t *testing.T) {
-	at := func(f string) stack.Stack { return stack.Stack{Function: "main." + f, Source: f + ".go:1", Text: f} }
+	at := func(f string) stack.Stack {
+		return stack.Stack{Function: "main." + f, Source: f + ".go:1", Text: f}
+	}
 	s, r := stopping(t)
 	id := s.t.table.Entries()[r]
 	ids := addresses(map[*watch.RPC]uint64{r: id}, map[*watch.RPC]uint64{r: id})
