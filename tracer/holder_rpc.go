@@ -37,7 +37,7 @@ func (tl *timeline) handlers(p phaseLine) (hs []holder) {
 			h.Detail = strings.Join(tl.rpcDetail(r, &h), ", ")
 		} else if since := tl.freed(r); since < h.end {
 			h.Detail = ignoredFor(since, &h)
-			if where := tl.at(r); where != "" {
+			if where := tl.at(r); where != "" && (h.Open || h.end-since >= promptly) {
 				h.Detail += ", last seen" + where
 			}
 			h.attrs = append(h.attrs, attr{keyCtxCancelled, (h.end - max(since, 0)).Seconds()})

@@ -16,6 +16,8 @@ const (
 	maxLabel   = 28 // "  └ handler Greeter/SayHello"
 	timeColumn = 6
 	barColumn  = 16
+	// noteIndent is of a note that does not fit beside its bar, from the name.
+	noteIndent = 2
 	// maxIndent bounds what a report that was read from a file may indent.
 	maxIndent = 12
 )
@@ -23,7 +25,8 @@ const (
 // culpritMark stands before the bar of a culprit, and of what it is a part of.
 const culpritMark = "▸"
 
-// row is a line of the timeline, and what its note wraps to.
+// row is a line of the timeline. A note that does not fit beside the bar stands
+// below it.
 type row struct {
 	tee, below    string // before its name, and before the lines below it
 	name          string
@@ -139,18 +142,22 @@ func (t *textReport) row(r *row) {
 	if r.culprit {
 		mark = culpritMark
 	}
-	notesAt := t.label + 1 + timeColumn + 2 + barColumn + 2
-	notes := column.WrapNote(r.note, textWidth-notesAt)
 	line := t.paint.do(styleTree, r.tee) + t.paint.do(r.style, name) +
 		strings.Repeat(" ", t.label-column.Width(r.tee)-column.Width(name)+1) +
 		column.PadLeft(column.CutMiddle(Duration(r.length).String(), timeColumn), timeColumn) +
 		" " + mark + t.paint.do(r.style, t.bar(r.start, r.length)) + "  "
-	if len(notes) > 0 {
-		line += notes[0]
+	notesAt := t.label + 1 + timeColumn + 2 + barColumn + 2
+	beside := column.Width(r.note) <= textWidth-notesAt
+	if beside {
+		line += r.note
 	}
 	t.b.WriteString(t.paint.trim(line) + "\n")
-	for _, note := range notes[min(1, len(notes)):] {
-		gap := strings.Repeat(" ", notesAt-column.Width(r.below))
+	if beside {
+		return
+	}
+	indent := column.Width(r.tee) + noteIndent
+	gap := strings.Repeat(" ", max(indent-column.Width(r.below), 0))
+	for _, note := range column.WrapNote(r.note, textWidth-indent) {
 		t.b.WriteString(t.paint.do(styleTree, r.below) + gap + note + "\n")
 	}
 }
