@@ -38,7 +38,7 @@ endef
 
 .PHONY: help
 help: ## Describe the targets
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{ printf "%-15s %s\n", $$1, $$2 }'
+	@grep -hE '^[a-z0-9]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{ printf "%-15s %s\n", $$1, $$2 }'
 
 .PHONY: build
 build: ## Build every module of go.work, and bin/gracetrace

@@ -29,7 +29,8 @@ func blocked(tr *tracer.Tracer) {
 	defer poll.Stop()
 	for range poll.C {
 		snap := tr.Table().Snapshot()
-		if since := snap.Conns[0].WriteSince; since != 0 && snap.At-since > watch.Instant(100*time.Millisecond) {
+		since := snap.Conns[0].WriteSince
+		if since != 0 && snap.At-since > watch.Instant(100*time.Millisecond) {
 			return
 		}
 	}

@@ -30,7 +30,7 @@ const (
 	keyCulPhase   = "shutdown.culprit.phase" // the phase it held
 	keyCulState   = "shutdown.culprit.state"
 	keyCulMethod  = "shutdown.culprit.method"
-	keyRPCsCut    = "shutdown.rpcs_cut"            // with a dot and a method: of that one            // with a dot and a method: of that one
+	keyRPCsCut    = "shutdown.rpcs_cut"            // with a dot and a method: of that one
 	keyOutlived   = "shutdown.handlers_outlived"   // likewise
 	keyLastAccept = "shutdown.clients.last_accept" // seconds before the listeners were closed
 	keyRefused    = "shutdown.clients.refused"

@@ -9,10 +9,10 @@ import (
 	"github.com/gracetrace/gracetrace/internal/watch"
 )
 
-// dumpAt is what the goroutines told at a moment.
-func dumpAt(at time.Duration, changes ...func(*dump)) change {
+// dumpAt3s is what the goroutines told at 3 s.
+func dumpAt3s(changes ...func(*dump)) change {
 	return func(tl *timeline) {
-		d := dump{began: at, at: at, goroutines: 100, rpcs: map[uint64]stackLine{}}
+		d := dump{began: 3 * sec, at: 3 * sec, goroutines: 100, rpcs: map[uint64]stackLine{}}
 		for _, f := range changes {
 			f(&d)
 		}
@@ -78,7 +78,8 @@ func TestEvidence(t *testing.T) {
 				"2 handlers of cancelled RPCs still run, which use up its stream quota",
 		}, {
 			"a Write that is blocked although the GOAWAY has left", PhaseConnWait,
-			unfinishedAt(9*sec, oneListener, conn(told(0), streams(1), blockedSince(sec)), unary(-sec, 2*sec)),
+			unfinishedAt(9*sec, oneListener, conn(told(0), streams(1), blockedSince(sec)),
+				unary(-sec, 2*sec)),
 			c1 + "write blocked: a Write has been blocked for 8.0s",
 		}, {
 			"a Send that a frozen peer blocks", PhaseConnWait,
@@ -103,53 +104,53 @@ func TestEvidence(t *testing.T) {
 		}, {
 			"a client that sends its message and not its end: the handler runs", PhaseConnWait,
 			unfinishedAt(9*sec, oneListener, conn(told(0), halfOpen(1)), unary(-sec, never),
-				dumpAt(3*sec, inMain(1))),
+				dumpAt3s(inMain(1))),
 			call + "in handler: no deadline, handler running at main.go:88",
 		}, {
 			"a message that came late, seen by its stack", PhaseConnWait,
 			returnedAt(9*sec, oneListener, conn(told(0), goneAt(9*sec)), unary(-sec, 9*sec),
-				dumpAt(3*sec, decoding(1))),
+				dumpAt3s(decoding(1))),
 			call + "message incomplete: no deadline, the client has not sent all of its message",
 		}, {
 			"a message that never comes before any interceptor", PhaseConnWait,
-			unfinishedAt(9*sec, oneListener, conn(told(0), halfOpen(1)), dumpAt(3*sec)),
+			unfinishedAt(9*sec, oneListener, conn(told(0), halfOpen(1)), dumpAt3s()),
 			c1 + "message incomplete: 1 stream open on which the client has not sent its message",
 		}, {
 			"the same without stacks: it may be an interceptor", PhaseConnWait,
-			unfinishedAt(9*sec, oneListener, conn(told(0), halfOpen(1)), dumpAt(3*sec, tooMany)),
+			unfinishedAt(9*sec, oneListener, conn(told(0), halfOpen(1)), dumpAt3s(tooMany)),
 			c1 + "streams open: 1 stream open that no handler is seen to have",
 		}, {
 			"an interceptor outside of ours", PhaseConnWait,
 			unfinishedAt(9*sec, oneListener, conn(told(0), halfOpen(1)),
-				dumpAt(3*sec, inHook(stateOuterInterceptor, 1))),
+				dumpAt3s(inHook(stateOuterInterceptor, 1))),
 			hook + "outer interceptor: outer interceptor" + late,
 		}, {
 			"a tap handle keeps a reader", PhaseConnWait,
 			unfinishedAt(9*sec, oneListener, conn(notReadSince(0)),
-				dumpAt(3*sec, inHook(stateTapHandle, 2))),
+				dumpAt3s(inHook(stateTapHandle, 2))),
 			hook + "tap handle: tap handle" + late + ", in 2 goroutines",
 		}, {
 			"a hook that an RPC explains is not blamed", PhaseConnWait,
 			unfinishedAt(9*sec, oneListener, conn(told(0), streams(1)), unary(-sec, never),
-				dumpAt(3*sec, inHook(stateStatsHandler, 1))),
+				dumpAt3s(inHook(stateStatsHandler, 1))),
 			call + "in handler: no deadline, handler running",
 		}, {
 			"ConnEnd: the sockets are closed, and grpc waits for connections", PhaseConnWait,
 			unfinishedAt(9*sec, oneListener, conn(told(0), goneAt(ms)),
-				dumpAt(3*sec, stoppedIn(stopInCond), inHook(stateStatsHandler, 1))),
+				dumpAt3s(stoppedIn(stopInCond), inHook(stateStatsHandler, 1))),
 			hook + "stats handler: stats handler" + late,
 		}, {
 			"credentials that ask somebody", PhaseHandshakeWait,
-			unfinishedAt(9*sec, oneListener, raw(tls), dumpAt(3*sec, inHook(stateCredentials, 1))),
+			unfinishedAt(9*sec, oneListener, raw(tls), dumpAt3s(inHook(stateCredentials, 1))),
 			"handshake from 10.0.0.1:40001: callback: inside user code, 0 bytes read",
 		}, {
 			"one of two handshakes is in user code, and nobody knows which", PhaseHandshakeWait,
-			unfinishedAt(9*sec, oneListener, raw(tls), raw(tls), dumpAt(3*sec, inHook(stateCredentials, 1))),
+			unfinishedAt(9*sec, oneListener, raw(tls), raw(tls), dumpAt3s(inHook(stateCredentials, 1))),
 			"handshake from 10.0.0.1:40001: tls: inside the credentials' handshake, 0 bytes read",
 		}, {
 			"something else in the handshake wait", PhaseHandshakeWait,
 			unfinishedAt(9*sec, oneListener, conn(),
-				dumpAt(3*sec, stoppedIn(stopInWait), inHook(stateStatsHandler, 1))),
+				dumpAt3s(stoppedIn(stopInWait), inHook(stateStatsHandler, 1))),
 			hook + "stats handler: stats handler" + late,
 		}, {
 			"a listener that is not closed", PhaseForcedStop,
@@ -157,12 +158,12 @@ func TestEvidence(t *testing.T) {
 			"listener 10.0.0.100:50051: : Accept of *net.TCPListener goes on: it was not closed",
 		}, {
 			"another stop call", PhaseQuit,
-			unfinishedAt(9*sec, listener(never, never, never), dumpAt(3*sec, stoppedIn(stopInMutex))),
+			unfinishedAt(9*sec, listener(never, never, never), dumpAt3s(stoppedIn(stopInMutex))),
 			"another stop call: blocked by the first: it has the server's lock",
 		}, {
 			"an RPC that stops its own server", PhaseConnWait,
 			unfinishedAt(9*sec, oneListener, conn(told(0)), unary(-2*sec, never), unary(-sec, never),
-				calledStop(2), dumpAt(3*sec, inMain(2))),
+				calledStop(2), dumpAt3s(inMain(2))),
 			call + "called from inside a handler: no deadline, " +
 				"its handler made the stop call at main.go:88 and waits for itself",
 		}, {
@@ -173,7 +174,7 @@ func TestEvidence(t *testing.T) {
 		}, {
 			"a handler was somewhere", PhaseHandlerWait,
 			unfinishedAt(9*sec, oneListener, conn(told(0), goneAt(sec)), unary(-sec, never),
-				dumpAt(3*sec, inMain(1))),
+				dumpAt3s(inMain(1))),
 			hand + "in handler: ignores its ctx, cancelled 8.0s ago, last seen at main.go:88",
 		}, {
 			"an RPC of infrastructure, and one of the business", PhaseConnWait,
@@ -213,16 +214,16 @@ func TestVerdictNeverGuesses(t *testing.T) {
 	}{
 		{
 			"too many goroutines for a stack",
-			unfinishedAt(9*sec, oneListener, conn(told(0)), unary(-sec, never), dumpAt(3*sec, tooMany)),
+			unfinishedAt(9*sec, oneListener, conn(told(0)), unary(-sec, never), dumpAt3s(tooMany)),
 			"conn wait for 9.0s so far: rpc greeter.v1.Greeter/SayHello from 10.0.0.1:40001, open 10.0s, " +
 				"no deadline, handler running (no stacks: 31,204 goroutines, more than 20,000)",
 		}, {
 			"too many goroutines, and nobody else to blame",
-			unfinishedAt(9*sec, oneListener, conn(told(0), goneAt(0)), dumpAt(3*sec, tooMany)),
+			unfinishedAt(9*sec, oneListener, conn(told(0), goneAt(0)), dumpAt3s(tooMany)),
 			"handler wait for 9.0s so far: what holds it is not seen (no stacks: 31,204 goroutines, more than 20,000)",
 		}, {
 			"TLS that is not wrapped",
-			unfinishedAt(9*sec, oneListener, conn(unseen), dumpAt(3*sec)),
+			unfinishedAt(9*sec, oneListener, conn(unseen), dumpAt3s()),
 			"conn wait for 9.0s so far: connection from 10.0.0.1:40001, open 1m09s, its frames were not seen " +
 				"(the frames of 1 connection were not seen: wrap the server's credentials)",
 		}, {

@@ -95,7 +95,9 @@ func TestManyStayWithinBounds(t *testing.T) {
 	if n := traceBytes(sent); n > maxTraceBytes {
 		t.Errorf("a trace of %d bytes, want at most %d", n, maxTraceBytes)
 	}
-	for name, limit := range map[string]int{"text": maxTextBytes, "json": maxJSONBytes, "html": maxHTMLBytes} {
+	for name, limit := range map[string]int{
+		"text": maxTextBytes, "json": maxJSONBytes, "html": maxHTMLBytes,
+	} {
 		var b bytes.Buffer
 		write := map[string]func(io.Writer) error{
 			"text": r.WriteText, "json": r.WriteJSON, "html": r.WriteHTML,

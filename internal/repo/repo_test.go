@@ -79,8 +79,8 @@ func root(t *testing.T) string {
 	return filepath.Dir(filepath.Dir(dir))
 }
 
-// notOurs are folders that hold nothing of this repository: git's own and what
-// the Makefile builds.
+// notOurs hold nothing of this repository: git's own, which is a file in a work
+// tree of its own, and what the Makefile builds.
 var notOurs = map[string]bool{".git": true, "bin": true, "dist": true}
 
 // files returns the path and content of every file whose name match accepts.
@@ -94,7 +94,7 @@ func files(tb testing.TB, tree fs.FS, match func(string) bool) map[string]string
 		if entry.IsDir() && notOurs[name] {
 			return fs.SkipDir
 		}
-		if !entry.Type().IsRegular() || !match(name) {
+		if notOurs[name] || !entry.Type().IsRegular() || !match(name) {
 			return nil
 		}
 		content, err := fs.ReadFile(tree, name)
