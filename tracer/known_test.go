@@ -3,6 +3,8 @@
 package tracer
 
 import (
+	"os"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -188,6 +190,26 @@ func TestRemedies(t *testing.T) {
 	for _, k := range knowns {
 		if len(k.text) > 160 || strings.HasSuffix(k.text, ".") || !strings.HasPrefix(k.ref, "https://") {
 			t.Errorf("%s: %q (%s)", k.name, k.text, k.ref)
+		}
+	}
+}
+
+// TestAddressesAreWhole: an address that is cut leads nowhere, so each must fit
+// on a line.
+func TestAddressesAreWhole(t *testing.T) {
+	source, err := os.ReadFile("known.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	found := regexp.MustCompile(`"https://[^"]+"`).FindAllString(string(source), -1)
+	if len(found) < 10 {
+		t.Errorf("%d addresses in known.go: the test has not found them", len(found))
+	}
+	for _, ref := range found {
+		ref = "(" + strings.Trim(ref, `"`) + ")"
+		r := &Report{Notes: []Note{{Text: "a", Ref: ref[1 : len(ref)-1]}}}
+		if !strings.Contains(text(t, r), ref) {
+			t.Errorf("%s is cut", ref)
 		}
 	}
 }

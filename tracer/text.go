@@ -50,19 +50,37 @@ const headingColumn = len("verdict: ")
 func (t *textReport) section(heading string, items ...string) {
 	gap := strings.Repeat(" ", headingColumn-len(heading)-1)
 	first := t.paint.do(styleHeading, heading+":") + gap
+	hang := "  "
+	if len(items) == 1 { // there is no next item to be told from
+		hang = ""
+	}
 	for _, item := range items {
-		lines := column.Wrap(printable(item), textWidth-headingColumn-2)
-		if len(items) == 1 { // there is no next item to be told from
-			lines = column.Wrap(printable(item), textWidth-headingColumn)
-		}
-		for i, line := range lines {
-			if i > 0 && len(items) > 1 {
-				line = "  " + line
+		words, address := cutAddress(printable(item), textWidth-headingColumn-len(hang))
+		for i, line := range column.Wrap(words, textWidth-headingColumn-len(hang)) {
+			if i > 0 {
+				line = hang + line
 			}
 			t.b.WriteString(first + line + "\n")
 			first = strings.Repeat(" ", headingColumn)
 		}
+		if address != "" {
+			t.b.WriteString(column.PadLeft(address, textWidth) + "\n")
+		}
 	}
+}
+
+// cutAddress cuts an address off the end of a text that does not fit into the
+// room, but on a line of its own: shortened it would lead nowhere.
+func cutAddress(s string, room int) (words, address string) {
+	at := strings.LastIndex(s, " (https://")
+	if at < 0 {
+		return s, ""
+	}
+	n := column.Width(s[at+1:])
+	if strings.ContainsAny(s[at+1:], " \t") || n <= room || n > textWidth {
+		return s, ""
+	}
+	return s[:at], s[at+1:]
 }
 
 // notToldWithin is how close to the listeners' close a connection was accepted
@@ -120,7 +138,7 @@ func noteLines(notes []Note) (lines []string) {
 func stackLines(stacks []Stack) (lines []string) {
 	for _, s := range stacks {
 		line := ""
-		if s.Offset > 0 { // spans do not tell it
+		if s.Offset > 0 {
 			line = "at " + s.Offset.String() + ": "
 		}
 		if s.Method != "" {

@@ -126,6 +126,7 @@ func everything() *Report {
 	r.Notes = []Note{
 		{Kind: "remedy", Text: "close the stream when the server drains", Ref: "https://github.com/grpc/grpc-go/issues/1355"},
 		{Text: "a note without a kind"},
+		{Text: "a long address", Ref: "https://kubernetes.io/docs/concepts/workloads/pods/sidecar-containers/"},
 	}
 	for _, at := range []time.Duration{sec, 3 * sec, 6 * sec, 11 * sec} {
 		who := "handshake from 10.0.0.1:40001 has not finished"
@@ -162,6 +163,8 @@ clients: 3 RPCs cut: 2 greeter.v1.Greeter/Chat, 1 greeter.v1.Greeter/Watch
 notes:   remedy: close the stream when the server drains
            (https://github.com/grpc/grpc-go/issues/1355)
          a note without a kind
+         a long address
+        (https://kubernetes.io/docs/concepts/workloads/pods/sidecar-containers/)
 story:   at 1.0s: conn wait for 1.0s so far: handshake from 10.0.0.1:40001 has
            not finished
          at 3.0s: conn wait for 3.0s so far: rpc greeter.v1.Greeter/Chat from
