@@ -8,9 +8,10 @@ import "strings"
 const (
 	keyFunction   = "code.function.name"
 	keyStacktrace = "code.stacktrace"
-	keyCodeSource = "shutdown.holder.source"  // greeter.go:88
-	keyBlamed     = "shutdown.holder.culprit" // of the phase, or what it is a part of
-	keyNotes      = "shutdown.notes"          // on the root, each "kind: text (reference)"
+	keyStackAt    = "shutdown.holder.stack_at" // seconds since the call
+	keyCodeSource = "shutdown.holder.source"   // greeter.go:88
+	keyBlamed     = "shutdown.holder.culprit"  // of the phase, or what it is a part of
+	keyNotes      = "shutdown.notes"           // on the root, each "kind: text (reference)"
 )
 
 // maxNotes bounds those that are sent.

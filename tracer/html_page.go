@@ -162,9 +162,8 @@ func (p *htmlPage) addStacks(r *Report) {
 		p.Stacks = append(p.Stacks, htmlStack{
 			ID:    fmt.Sprintf("stack-%d", i+1),
 			Label: clipLine(cmp.Or(s.Method, "user hook"), maxWord),
-			Where: clipLine(fmt.Sprintf("%d %s%s, taken at %s", handlers,
-				plural(handlers, "goroutine"), s.place(), Duration(onAxis(s.Offset))), maxRowNote),
-			Text: clipLines(s.Text, maxStackText),
+			Where: clipLine(amount(handlers, "goroutine")+s.place()+s.taken(), maxRowNote),
+			Text:  clipLines(s.Text, maxStackText),
 		})
 	}
 	p.missing(len(r.Stacks)-len(p.Stacks), "stack")
@@ -178,6 +177,14 @@ func (s *Stack) place() string {
 		return " in " + s.Function
 	}
 	return " in " + s.Function + " at " + s.Source
+}
+
+// taken says when, if the report tells it.
+func (s *Stack) taken() string {
+	if s.Offset <= 0 {
+		return ""
+	}
+	return ", taken at " + Duration(onAxis(s.Offset)).String()
 }
 
 func (p *htmlPage) missing(n int, what string) {

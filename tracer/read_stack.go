@@ -19,7 +19,10 @@ func (b *rebuilder) stack(s *readSpan, h *Holder) int {
 	if text == "" {
 		return 0
 	}
-	key := Stack{Method: h.Method, Function: h.Function, Source: h.Source, Text: text}
+	key := Stack{
+		Offset: Duration(s.duration(keyStackAt)), Method: h.Method, Function: h.Function,
+		Source: h.Source, Text: text,
+	}
 	known := b.stacks[key]
 	if known == nil {
 		if len(b.stacks) == maxReadStacks {

@@ -238,7 +238,7 @@ func TestReadStacks(t *testing.T) {
 	at := func(text string, s *spans, parent trace.SpanID, name string, kind HolderKind) {
 		s.emit(newSpanID(), parent, name, bounds{0, sec}, []attr{
 			{keyKind, string(kind)}, {keyRPCMethod, "a.B/C"}, {keyFunction, "main.C"},
-			{keyCodeSource, "main.go:7"}, {keyStacktrace, text},
+			{keyCodeSource, "main.go:7"}, {keyStacktrace, text}, {keyStackAt, 3.0},
 		})
 	}
 	spans := record(t, func(s *spans) {
@@ -259,6 +259,9 @@ func TestReadStacks(t *testing.T) {
 		n := 0
 		for _, s := range r.Stacks {
 			n += s.Handlers
+			if s.Offset != Duration(3*sec) {
+				t.Errorf("%s: taken at %s, want 3.0s", format, s.Offset)
+			}
 		}
 		if len(r.Stacks) != 2 || n != 3 || r.Phases[0].Bars[0].Stack == 0 {
 			t.Errorf("%s: %+v, bars %+v", format, r.Stacks, r.Phases[0].Bars)

@@ -149,9 +149,11 @@ func (tl *timeline) report(views []phaseView, start time.Time) *Report {
 		Outlived: tl.outlived(), GRPC: tl.grpcVersion, Clients: tl.clientsReport(),
 		Notes: tl.notes(views),
 	}
-	r.Stacks = tl.stacks()
+	stacks, places := tl.stacks()
+	r.Stacks = stacks
 	for i := range views {
 		v := &views[i]
+		linkStacks(v.holders, stacks, places)
 		end := min(v.end, tl.now)
 		p := PhaseReport{
 			Name: v.phase, Start: start.Add(v.start.Truncate(tick)), Offset: whole(v.start),

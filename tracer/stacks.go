@@ -4,6 +4,7 @@ package tracer
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"time"
 
@@ -135,10 +136,16 @@ func (t texts) line(s *stack.Stack) stackLine {
 
 // locate says where an RPC's handler is, if that is known.
 func (tl *timeline) locate(h *holder, rpc uint64) {
-	s, _ := tl.stack(rpc)
-	h.Function, h.Source = s.function, s.source
-	if s.text != "" {
-		h.attrs = append(h.attrs, attr{keyStacktrace, s.text})
+	for _, d := range slices.Backward(tl.dumps) {
+		s, ok := d.rpcs[rpc]
+		if !ok {
+			continue
+		}
+		h.Function, h.Source = s.function, s.source
+		if s.text != "" {
+			h.attrs = append(h.attrs, attr{keyStacktrace, s.text}, attr{keyStackAt, d.at.Seconds()})
+		}
+		return
 	}
 }
 

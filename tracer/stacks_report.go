@@ -16,29 +16,50 @@ const maxStacks = 50
 type stackGroup struct {
 	Stack
 	held time.Duration // by the one that held longest
+	rpcs []uint64      // whose handlers they are, if that is known
 }
 
 // stacks lists where the handlers were, and the user's own code that grpc ran:
-// that first, then what held longest.
-func (tl *timeline) stacks() []Stack {
+// that first, then what held longest. places are those of RPCs' stacks in the
+// list, from 1.
+func (tl *timeline) stacks() (list []Stack, places map[uint64]int) {
 	groups := append(tl.hookStacks(), tl.looseStacks()...)
 	groups = append(groups, tl.rpcStacks()...)
 	slices.SortStableFunc(groups, func(a, b stackGroup) int {
 		return cmp.Or(cmp.Compare(b.held, a.held), strings.Compare(a.Method, b.Method),
 			strings.Compare(a.Source, b.Source), strings.Compare(a.Text, b.Text))
 	})
-	var list []Stack
-	for _, g := range groups[:min(len(groups), maxStacks)] {
+	places = make(map[uint64]int)
+	for i, g := range groups[:min(len(groups), maxStacks)] {
 		list = append(list, g.Stack)
+		for _, id := range g.rpcs {
+			places[id] = i + 1
+		}
 	}
-	return list
+	return list, places
+}
+
+// linkStacks tells holders where in the report their stacks are.
+func linkStacks(hs []holder, list []Stack, places map[uint64]int) {
+	for i := range hs {
+		h := &hs[i]
+		switch h.Kind {
+		case HolderRPC, HolderHandler:
+			h.stack = places[h.key.id]
+		case HolderUserHook:
+			h.stack = 1 + slices.IndexFunc(list, func(s Stack) bool {
+				return s.Method == "" && s.Function == h.Function && s.Source == h.Source
+			})
+		}
+		linkStacks(h.children, list, places)
+	}
 }
 
 func (l *stackLine) entry(at time.Duration, method string, count int, held time.Duration) stackGroup {
 	return stackGroup{Stack{
 		Offset: whole(at), Method: method, Function: l.function, Source: l.source,
 		Text: l.text, Handlers: count,
-	}, held}
+	}, held, nil}
 }
 
 // rpcStacks are those of the handlers, each as it was seen last.
@@ -59,6 +80,7 @@ func (tl *timeline) rpcStacks() (groups []stackGroup) {
 				groups = append(groups, g)
 			}
 			groups[at].Handlers++
+			groups[at].rpcs = append(groups[at].rpcs, r.id)
 			groups[at].held = max(groups[at].held, g.held)
 			break
 		}

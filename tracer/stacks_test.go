@@ -103,11 +103,44 @@ func TestFill(t *testing.T) {
 		{Method: sayHello.Name, Function: "main.known", Source: "known.go:1", Handlers: 1, Text: "known"},
 		{Method: sayHello.Name, Function: "main.loose", Source: "loose.go:1", Handlers: 2, Text: "loose"},
 	}
-	if diff := cmp.Diff(want, tl.stacks()); diff != "" {
+	list, places := tl.stacks()
+	if diff := cmp.Diff(map[uint64]int{id: 3}, places); diff != "" {
+		t.Errorf("places (-want +got):\n%s", diff)
+	}
+	if diff := cmp.Diff(want, list); diff != "" {
 		t.Errorf("stacks (-want +got):\n%s", diff)
 	}
 	if tl.dumps[0].stop != stopInDrain || tl.dumps[0].hooks[0].hook != stateTapHandle {
 		t.Errorf("stop %q, hook %q", tl.dumps[0].stop, tl.dumps[0].hooks[0].hook)
+	}
+}
+
+// TestBarsHaveStacks: a report's bars say which of its stacks is theirs.
+func TestBarsHaveStacks(t *testing.T) {
+	tl := unfinishedAt(9*sec, oneListener, conn(told(0)), stream(-sec, never, inRecv(9*sec)),
+		unary(-sec, never))
+	dumpAt3s(inMain(tl.rpcs[1].id), inHook(stateTapHandle, 1))(tl)
+	r := tl.report(tl.views(), call)
+	got := make(map[string]string) // by where it is, where its stack is
+	for _, p := range r.Phases {
+		collectStacks(p.Bars, r.Stacks, got)
+	}
+	want := map[string]string{
+		"connection": "", "rpc Greeter/Chat": "", "rpc Greeter/SayHello": "main.greet",
+		"user hook": "main.slow",
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+func collectStacks(bars []Bar, stacks []Stack, got map[string]string) {
+	for _, b := range bars {
+		got[b.Name] = ""
+		if b.Stack > 0 {
+			got[b.Name] = stacks[b.Stack-1].Function
+		}
+		collectStacks(b.Bars, stacks, got)
 	}
 }
 
