@@ -16,15 +16,18 @@ const maxText = 256
 
 // clean makes a text from outside safe to show: valid UTF-8, no control or
 // formatting characters (a terminal obeys them), bounded.
-func clean(s string) string {
-	if len(s) > maxText {
-		cut := maxText
-		for cut > maxText-utf8.UTFMax && !utf8.RuneStart(s[cut]) {
-			cut-- // not inside a character
-		}
-		s = s[:cut] + "…"
+func clean(s string) string { return printable(atMost(s, maxText)) }
+
+// atMost cuts a text to at most n bytes, not inside a character, and says so.
+func atMost(s string, n int) string {
+	if len(s) <= n {
+		return s
 	}
-	return printable(s)
+	cut := n
+	for cut > n-utf8.UTFMax && !utf8.RuneStart(s[cut]) {
+		cut--
+	}
+	return s[:cut] + "…"
 }
 
 // printable replaces what must not reach a terminal, whatever its length: what

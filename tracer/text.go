@@ -55,7 +55,7 @@ func (t *textReport) section(heading string, items ...string) {
 		hang = ""
 	}
 	for _, item := range items {
-		words, address := cutAddress(printable(item), textWidth-headingColumn-len(hang))
+		words, address := cutAddress(shown(item), textWidth-headingColumn-len(hang))
 		for i, line := range column.Wrap(words, textWidth-headingColumn-len(hang)) {
 			if i > 0 {
 				line = hang + line

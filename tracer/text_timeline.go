@@ -47,13 +47,20 @@ func (t *textReport) timeline(r *Report) {
 	}
 	t.label = minLabel
 	for i := range rows {
-		rows[i].name, rows[i].note = printable(rows[i].name), printable(rows[i].note)
+		rows[i].name, rows[i].note = shown(rows[i].name), shown(rows[i].note)
 		t.label = max(t.label, min(maxLabel, column.Width(rows[i].tee+rows[i].name)))
 	}
 	for i := range rows {
 		t.row(&rows[i])
 	}
 }
+
+// maxShown bounds, in bytes, a text of a report that was read from a file: ours
+// are shorter.
+const maxShown = 4 << 10
+
+// shown is a text as a terminal may see it.
+func shown(s string) string { return printable(atMost(s, maxShown)) }
 
 func outcomeNote(r *Report) string {
 	note := string(r.Outcome)

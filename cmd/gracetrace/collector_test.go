@@ -104,7 +104,8 @@ func TestLostTraceIsNotLinked(t *testing.T) {
 	res := finish(t, gracetrace(t, []string{"OTEL_TRACES_EXPORTER=otlp", endpoint},
 		"demo", "--scenario", "short"))
 	if res.code != exitOK || strings.Contains(res.stdout, "jaeger:") ||
-		!strings.Contains(res.stderr, "not reachable") || !strings.Contains(res.stderr, "docker compose") {
+		!strings.Contains(res.stderr, "collector unreachable") ||
+		!strings.Contains(res.stderr, "docker compose") {
 		t.Errorf("exit code %d\n%s\n%s", res.code, res.stdout, res.stderr)
 	}
 }
