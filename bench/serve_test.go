@@ -6,7 +6,6 @@ import (
 	"context"
 	"log/slog"
 	"net"
-	"slices"
 	"testing"
 	"time"
 
@@ -118,8 +117,7 @@ func takeTurns(fs ...func() time.Duration) []time.Duration {
 	}
 	medians := make([]time.Duration, len(fs))
 	for i := range took {
-		slices.Sort(took[i])
-		medians[i] = (took[i][rounds/2-1] + took[i][rounds/2]) / 2
+		medians[i] = median(took[i])
 	}
 	return medians
 }

@@ -4,11 +4,11 @@ package bench
 
 import (
 	"fmt"
+	"runtime"
 	"slices"
 	"testing"
 	"time"
 
-	"github.com/gracetrace/gracetrace/internal/servertest"
 	greeterv1 "github.com/gracetrace/gracetrace/proto/greeter/v1"
 	"github.com/gracetrace/gracetrace/server"
 	"github.com/gracetrace/gracetrace/tracer"
@@ -17,53 +17,60 @@ import (
 // BenchmarkGracefulStop is the wall time of a graceful stop with n connections,
 // each with one stream, whose handlers return when the stop begins. "call" is
 // grpc's own GracefulStop, traced; "traced" is all of it: the report, its spans
-// and their flush to an exporter that takes them at once.
+// and their flush to an exporter that takes them at once. The clients are a
+// process of their own; the cpu metrics are without it.
 func BenchmarkGracefulStop(b *testing.B) {
-	for _, n := range []int{100, 2000} {
+	for _, n := range []int{100, 2000, 10_000} {
 		b.Run(fmt.Sprintf("conns=%d", n), func(b *testing.B) {
 			for b.Loop() {
-				var calls []time.Duration
-				m := takeTurns(
-					func() time.Duration { return stopOf(b, newServer(b, "bare"), n) },
-					func() time.Duration {
-						t := newTracer(b, tracer.WithReport(func(r *tracer.Report) {
-							calls = append(calls, time.Duration(r.Duration))
-						}))
-						return stopOf(b, server.New(t), n)
-					})
-				report(b, "", m[0], m[1])
-				slices.Sort(calls)
-				b.ReportMetric(float64(calls[len(calls)/2]), "call-ns")
-				b.ReportMetric(float64(calls[len(calls)/2])/float64(m[0]), "call-ratio")
+				bare, traced := &stops{}, &stops{}
+				for round := range rounds + 1 {
+					if round == 1 {
+						*bare, *traced = stops{}, stops{} // that was to warm up
+					}
+					bare.add(stopOf(b, newServer(b, "bare"), n))
+					t := newTracer(b, tracer.WithReport(func(r *tracer.Report) {
+						traced.calls = append(traced.calls, time.Duration(r.Duration))
+					}))
+					traced.add(stopOf(b, server.New(t), n))
+				}
+				report(b, "", median(bare.took), median(traced.took))
+				report(b, "cpu-", median(bare.spent), median(traced.spent))
+				report(b, "call-", median(bare.took), median(traced.calls))
 			}
 		})
 	}
 }
 
-func stopOf(b *testing.B, srv server.GRPC, n int) time.Duration {
+// stops are those of one kind of server.
+type stops struct {
+	took, spent []time.Duration // by the clock, of the processors
+	calls       []time.Duration // grpc's own part
+}
+
+func (s *stops) add(took, spent time.Duration) {
+	s.took, s.spent = append(s.took, took), append(s.spent, spent)
+}
+
+func median(d []time.Duration) time.Duration {
+	slices.Sort(d)
+	return (d[(len(d)-1)/2] + d[len(d)/2]) / 2
+}
+
+func stopOf(b *testing.B, srv server.GRPC, n int) (took, spent time.Duration) {
 	b.Helper()
 	h := &held{begun: make(chan struct{}), release: make(chan struct{})}
 	greeterv1.RegisterGreeterServer(srv, h)
-	address := serveOn(b, srv)
-	peers := make([]*servertest.Client, n)
-	for i := range peers {
-		p, err := servertest.Connect(b.Context(), servertest.DialTCP(address), servertest.Obedient())
-		if err != nil {
-			b.Fatal(err)
-		}
-		_, err = p.Open(servertest.Call{Method: greeterv1.Greeter_Chat_FullMethodName, KeepOpen: true})
-		if err != nil {
-			b.Fatal(err)
-		}
+	leave := startCrowd(b, serveOn(b, srv), n)
+	defer leave()
+	for range n {
 		<-h.begun
-		peers[i] = p
 	}
-	took := timed(func() {
+	runtime.GC() // what came before is nobody's
+	before := processorTime()
+	took = timed(func() {
 		close(h.release)
 		srv.GracefulStop()
 	})
-	for _, p := range peers {
-		_ = p.Close()
-	}
-	return took
+	return took, processorTime() - before
 }
