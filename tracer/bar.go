@@ -75,6 +75,7 @@ func appendMore(list []Bar, hs []holder, shown []*holder) []Bar {
 
 // bar is the holder's own line.
 func (h *holder) bar() Bar {
+	h.tell()
 	return Bar{
 		Name: h.name, Offset: whole(h.start), Duration: whole(h.end) - whole(h.start),
 		Note: h.note(), Kind: h.Kind, State: h.State, Culprit: h.culprit, Open: h.Open,

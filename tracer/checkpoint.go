@@ -92,7 +92,7 @@ func (s *spans) checkpoint(tl *timeline, views []phaseView) {
 	}, tl.left(tl.now).attrs(keyEndLeft)...)
 	s.emit(id, s.started, spanCheckpoint+string(v.phase), b, attrs)
 	for i, hb := range within(b, open) {
-		s.emit(newSpanID(), id, open[i].name, hb, open[i].attributes(v.phase))
+		s.emit(newSpanID(), id, open[i].tell().name, hb, open[i].attributes(v.phase))
 	}
 }
 

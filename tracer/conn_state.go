@@ -13,9 +13,10 @@ type connEvidence struct {
 	*connLine
 	tl       *timeline
 	h        *holder
-	handlers int           // RPCs that held it
-	lastRPC  time.Duration // when the last of those let go
-	ignoring int           // handlers of RPCs that the client has cancelled
+	handlers int                        // RPCs that held it
+	lastRPC  time.Duration              // when the last of those let go
+	ignoring int                        // handlers of RPCs that the client has cancelled
+	detail   func(*connEvidence) string // nil: there is none
 }
 
 // connState is a row of the connection's table in docs/verdict.md.
@@ -121,25 +122,32 @@ func (e *connEvidence) state() {
 		blamed := &h.children[h.blame]
 		switch {
 		case blamed.Kind == HolderConnection:
-			h.State, h.Detail = blamed.State, h.partDetails()
+			h.State, e.detail = blamed.State, (*connEvidence).partDetails
 		case e.goAway < 0: // the RPC says the rest
-			h.State, h.Detail = stateDraining, e.drained()
+			h.State, e.detail = stateDraining, (*connEvidence).drained
 		}
 		return
 	}
-	for _, s := range connStates {
-		if e.tl.is(s.rule, s.when(e)) {
-			h.State, h.Detail = s.state, s.detail(e)
+	for i := range connStates {
+		if s := &connStates[i]; e.tl.is(s.rule, s.when(e)) {
+			h.State, e.detail = s.state, s.detail
 			return
 		}
 	}
 }
 
+func (e *connEvidence) tell(_ *timeline, h *holder) {
+	e.h, h.attrs = h, connAttrs(e.connLine)
+	if e.detail != nil {
+		h.Detail = e.detail(e)
+	}
+}
+
 // partDetails tells of the parts of a connection that are not RPCs.
-func (h *holder) partDetails() string {
+func (e *connEvidence) partDetails() string {
 	var parts []string
-	for i := range h.children {
-		if c := &h.children[i]; c.State == statePingUnacked || c.State == stateLinger {
+	for i := range e.h.children {
+		if c := &e.h.children[i]; c.State == statePingUnacked || c.State == stateLinger {
 			parts = append(parts, fmt.Sprintf("%s for %s", c.Detail, c.Held))
 		}
 	}

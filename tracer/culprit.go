@@ -123,7 +123,7 @@ func (v *phaseView) mark() {
 		if h != v.culprit {
 			continue
 		}
-		h.culprit = true
+		h.tell().culprit = true
 		if of != nil {
 			of.culprit = true
 		}

@@ -106,6 +106,23 @@ type holder struct {
 	attrs      []attr
 	link       trace.SpanContext
 	stack      int // the place of its stack in the report, from 1; 0: none
+
+	evidence evidence // nil: it has been told
+	tl       *timeline
+}
+
+// evidence is what the texts and attributes of a holder are made from. Of 10,000
+// holders a few are shown: for the others that would be most of their cost.
+type evidence interface{ tell(tl *timeline, h *holder) }
+
+// tell completes a holder that is going to be shown: its name, detail, stack and
+// attributes. What the rules of blame look at is there before.
+func (h *holder) tell() *holder {
+	if e := h.evidence; e != nil {
+		h.evidence = nil
+		e.tell(h.tl, h)
+	}
+	return h
 }
 
 // holderKey identifies a holder across timelines of one shutdown.

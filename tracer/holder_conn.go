@@ -19,16 +19,16 @@ const goAwayShown = 10 * time.Millisecond
 func (tl *timeline) unsent(p phaseLine) (hs []holder) {
 	for i := range tl.conns {
 		c := &tl.conns[i]
-		if !c.awaited(p.start) {
+		if !c.awaited(p.start) || min(c.goAway, p.end, tl.now)-p.start < goAwayShown {
 			continue
+		}
+		if hs == nil {
+			hs = make([]holder, 0, len(tl.conns)-i)
 		}
 		h := connHolder(c, "goaway")
 		if tl.place(&h, p, c.settled, min(c.goAway, c.closed, c.gone)) &&
 			h.Held >= Duration(goAwayShown) {
-			h.State, h.Detail = stateGoAwayUnsent, "the first GOAWAY has not left"
-			if !h.Open && c.goAway <= h.end {
-				h.Detail = "the first GOAWAY left after " + h.Held.String()
-			}
+			h.State, h.evidence = stateGoAwayUnsent, (*unsentEvidence)(c)
 			h.Age = Duration(h.end - c.accepted)
 			hs = append(hs, h)
 		}
@@ -36,27 +36,34 @@ func (tl *timeline) unsent(p phaseLine) (hs []holder) {
 	return hs
 }
 
+// unsentEvidence is of a connection that held the GOAWAY phase.
+type unsentEvidence connLine
+
+func (c *unsentEvidence) tell(_ *timeline, h *holder) {
+	h.Detail = "the first GOAWAY has not left"
+	if !h.Open && c.goAway <= h.end {
+		h.Detail = "the first GOAWAY left after " + h.Held.String()
+	}
+}
+
 // connections returns the connections that held conn wait, and the RPCs of which
 // the connection is not known. Those that went on after the last connection was
 // gone did not hold it.
 func (tl *timeline) connections(p phaseLine) (hs []holder) {
-	rpcs := make([][]*rpcLine, len(tl.conns)+1) // the last: connection unknown
-	for i := range tl.rpcs {
-		r := &tl.rpcs[i]
-		at := r.conn
-		if at < 0 {
-			at = len(tl.conns)
-		}
-		rpcs[at] = append(rpcs[at], r)
-	}
+	rpcs := tl.rpcsByConn()
+	hs = make([]holder, 0, 1+tl.left(p.start).Connections+len(rpcs[len(tl.conns)]))
+	var parts []holder // of the connection at hand
 	for i := range tl.conns {
 		c := &tl.conns[i]
-		h := connHolder(c, "")
-		if c.transport && tl.place(&h, p, c.settled, c.gone) {
-			h.Age = Duration(h.end - c.accepted)
-			tl.connParts(&h, p, c, rpcs[i])
-			hs = append(hs, h)
+		hs = append(hs, connHolder(c, ""))
+		h := &hs[len(hs)-1]
+		if !c.transport || !tl.place(h, p, c.settled, c.gone) {
+			hs = hs[:len(hs)-1]
+			continue
 		}
+		h.Age, h.children = Duration(h.end-c.accepted), parts[:0]
+		tl.connParts(h, p, c, rpcs[i])
+		parts, h.children = h.children, slices.Clone(h.children)
 	}
 	for _, r := range rpcs[len(tl.conns)] {
 		if h, ok := tl.rpc(r, p, false); ok && (!tl.ended(p) || min(r.end, tl.freed(r)) <= p.end) {
@@ -64,6 +71,30 @@ func (tl *timeline) connections(p phaseLine) (hs []holder) {
 		}
 	}
 	return hs
+}
+
+// rpcsByConn returns the RPCs of each connection, and last those of which the
+// connection is not known.
+func (tl *timeline) rpcsByConn() [][]*rpcLine {
+	place := func(r *rpcLine) int {
+		if r.conn < 0 {
+			return len(tl.conns)
+		}
+		return r.conn
+	}
+	counts := make([]int, len(tl.conns)+1)
+	for i := range tl.rpcs {
+		counts[place(&tl.rpcs[i])]++
+	}
+	all, by := make([]*rpcLine, len(tl.rpcs)), make([][]*rpcLine, len(counts))
+	for i, n := range counts {
+		by[i], all = all[:0:n], all[n:]
+	}
+	for i := range tl.rpcs {
+		at := place(&tl.rpcs[i])
+		by[at] = append(by[at], &tl.rpcs[i])
+	}
+	return by
 }
 
 // ended reports whether a wait for connections was over: it was neither given up
@@ -94,6 +125,7 @@ func (tl *timeline) survivors(p phaseLine) (hs []holder) {
 		case HolderListener, HolderHandshake:
 			accepted = max(accepted, h.end)
 		case HolderConnection:
+			h.tell()
 			h.children, h.blame, h.State, h.Detail = nil, -1, "", "Stop has not ended it"
 			if !h.Open {
 				h.Detail = "Stop took " + h.Held.String() + " to end it"
@@ -118,12 +150,12 @@ func connHolder(c *connLine, part string) holder {
 // which run side by side, and then the linger. Of the first two the RPC is
 // blamed if both still hold: for the other grpc waits 5 s at most.
 func (tl *timeline) connParts(h *holder, p phaseLine, c *connLine, rpcs []*rpcLine) {
-	h.attrs = connAttrs(c)
 	ack, acked := tl.ack(c, p)
 	if acked {
 		h.children = append(h.children, ack)
 	}
 	e := &connEvidence{connLine: c, tl: tl, h: h, lastRPC: p.start}
+	h.evidence = e
 	incomplete := tl.onlyHalfOpen(c, rpcs)
 	for _, r := range rpcs {
 		rh, ok := tl.rpc(r, p, incomplete)

@@ -18,8 +18,36 @@ func (tl *timeline) rpc(r *rpcLine, p phaseLine, incomplete bool) (holder, bool)
 	}
 	h.Age = Duration(h.end - r.begin)
 	h.State = tl.rpcState(r, &h, incomplete)
-	h.Detail = strings.Join(append(deadline(r, h.end), tl.rpcDetail(r, &h)...), ", ")
 	return h, true
+}
+
+func (r *rpcLine) tell(tl *timeline, h *holder) {
+	h.name = string(h.Kind) + " " + r.method.Short
+	tl.locate(h, r.id)
+	if r.deadline != never {
+		h.attrs = append(h.attrs, attr{keyDeadlineLeft, (r.deadline - min(r.end, tl.now)).Seconds()})
+	}
+	if r.stream {
+		h.attrs = append(h.attrs, attr{keyReceived, r.recv.count}, attr{keySent, r.send.count})
+	}
+	if h.Kind == HolderHandler {
+		tl.tellHandler(h, r)
+		return
+	}
+	h.Detail = strings.Join(append(deadline(r, h.end), tl.rpcDetail(r, h)...), ", ")
+}
+
+// tellHandler says what a handler does whose connection is gone.
+func (tl *timeline) tellHandler(h *holder, r *rpcLine) {
+	if h.State == stateFromInside {
+		h.Detail = strings.Join(tl.rpcDetail(r, h), ", ")
+	} else if since := tl.freed(r); since < h.end {
+		h.Detail = ignoredFor(since, h)
+		if where := tl.at(r); where != "" && (h.Open || h.end-since >= promptly) {
+			h.Detail += ", last seen" + where
+		}
+		h.attrs = append(h.attrs, attr{keyCtxCancelled, (h.end - max(since, 0)).Seconds()})
+	}
 }
 
 // handlers returns the handlers that were still running when the last
@@ -33,15 +61,6 @@ func (tl *timeline) handlers(p phaseLine) (hs []holder) {
 		}
 		h.Age = Duration(h.end - r.begin)
 		h.State = tl.rpcState(r, &h, false)
-		if h.State == stateFromInside {
-			h.Detail = strings.Join(tl.rpcDetail(r, &h), ", ")
-		} else if since := tl.freed(r); since < h.end {
-			h.Detail = ignoredFor(since, &h)
-			if where := tl.at(r); where != "" && (h.Open || h.end-since >= promptly) {
-				h.Detail += ", last seen" + where
-			}
-			h.attrs = append(h.attrs, attr{keyCtxCancelled, (h.end - max(since, 0)).Seconds()})
-		}
 		hs = append(hs, h)
 	}
 	return hs
@@ -62,19 +81,11 @@ func ignoredFor(since time.Duration, h *holder) string {
 
 func (tl *timeline) rpcHolder(r *rpcLine, kind HolderKind) holder {
 	h := holder{
-		name: string(kind) + " " + r.method.Short, key: holderKey{kind, r.id, ""}, blame: -1,
-		link: r.span,
+		key: holderKey{kind, r.id, ""}, blame: -1, link: r.span, evidence: r, tl: tl,
 	}
 	h.Kind, h.Method, h.Peer, h.UserAgent = kind, r.method.Name, r.peer, r.agent
 	h.Original = clean(r.method.Original)
 	tl.whose(&h, r)
-	tl.locate(&h, r.id)
-	if r.deadline != never {
-		h.attrs = append(h.attrs, attr{keyDeadlineLeft, (r.deadline - min(r.end, tl.now)).Seconds()})
-	}
-	if r.stream {
-		h.attrs = append(h.attrs, attr{keyReceived, r.recv.count}, attr{keySent, r.send.count})
-	}
 	return h
 }
 

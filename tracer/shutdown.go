@@ -149,7 +149,7 @@ func (s *Shutdown) Forced() (held []Holder) {
 	s.guard(func() {
 		_, views := s.view()
 		for _, h := range longest(openHolders(&views[len(views)-1]), maxBars) {
-			held = append(held, h.Holder)
+			held = append(held, h.tell().Holder)
 		}
 	})
 	s.mu.Lock()

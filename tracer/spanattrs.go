@@ -48,6 +48,7 @@ func (tl *timeline) phaseAttrs(v *phaseView) []attr {
 
 // attributes of a holder's span.
 func (h *holder) attributes(phase Phase) []attr {
+	h.tell()
 	attrs := []attr{
 		{keyKind, string(h.Kind)}, {keyPhase, string(phase)},
 		{keyAge, time.Duration(h.Age).Seconds()},

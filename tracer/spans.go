@@ -267,7 +267,7 @@ func split(hs []*holder) (conns, rpcs []*holder) {
 func (s *spans) tree(parent trace.SpanID, b bounds, c chosen, phase Phase) {
 	hs := slices.DeleteFunc(slices.Clone(c.due), func(h *holder) bool { return !c.yes[h] })
 	for i, hb := range within(b, hs) {
-		h := hs[i]
+		h := hs[i].tell()
 		s.sent[h.key] = true
 		id := s.id(h.key)
 		sp := s.span(id, parent, h.name, hb, h.attributes(phase))
