@@ -67,6 +67,7 @@ func (w *watchedCredentials) ServerHandshake(c net.Conn) (net.Conn, credentials.
 	arg := c
 	if w.Info().SecurityProtocol != "tls" {
 		arg = raw.Conn
+		raw.rec.BareHandshake()
 	}
 	raw.rec.SetStage(watch.StageTLS)
 	raw.inCredentials.Store(true)

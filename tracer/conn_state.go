@@ -61,7 +61,7 @@ var connStates = []connState{
 		},
 	}, {
 		ruleUnsentBytes, stateBytesUnsent,
-		func(e *connEvidence) bool { return e.streams > 0 && e.handlers > 0 },
+		func(e *connEvidence) bool { return e.streams > 0 && e.handlers > 0 && !e.tl.interceptor(e.h) },
 		func(e *connEvidence) string {
 			return fmt.Sprintf("%d %s still open although the handlers have returned: "+
 				"the client does not read the answer", e.streams, plural(e.streams, "stream"))
@@ -84,7 +84,8 @@ var connStates = []connState{
 	}, {
 		ruleSentLate, stateBytesUnsent,
 		func(e *connEvidence) bool {
-			return e.handlers > 0 && e.streamsDone != never && e.streamsDone-e.lastRPC > e.half()
+			return e.handlers > 0 && e.streamsDone != never && e.streamsDone-e.lastRPC > e.half() &&
+				!e.tl.interceptor(e.h)
 		},
 		func(e *connEvidence) string {
 			return fmt.Sprintf("its last stream was closed %s after the handlers had returned: "+
@@ -184,6 +185,19 @@ func (tl *timeline) onlyHalfOpen(c *connLine, rpcs []*rpcLine) bool {
 		}
 	}
 	return c.frames && unary > 0 && c.streams >= unary && c.halfOpen >= c.streams
+}
+
+// interceptor reports whether the goroutines have shown an interceptor outside of
+// ours while a connection held: it may have a stream for which no handler is
+// seen.
+func (tl *timeline) interceptor(h *holder) bool {
+	for i := range tl.dumps {
+		d := &tl.dumps[i]
+		if d.at >= h.start && d.at <= h.end && d.has(stateOuterInterceptor) {
+			return true
+		}
+	}
+	return false
 }
 
 // noInterceptor reports whether the goroutines have shown that no interceptor

@@ -209,7 +209,7 @@ func hookInstead(tl *timeline, p phaseLine) *accused {
 	var wanted []State
 	switch p.phase {
 	case PhaseHandshakeWait:
-		wanted = []State{stateCredentials, stateStatsHandler, stateCallback}
+		wanted = []State{stateCredentials, stateCallback}
 	case PhaseGoAway, PhaseConnWait, PhaseForcedStop:
 		wanted = []State{stateTapHandle, stateStatsHandler, stateOuterInterceptor}
 	case PhaseHandlerWait:

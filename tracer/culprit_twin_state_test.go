@@ -19,7 +19,7 @@ func handshakeIs(tl *timeline, c *connLine) State {
 		goroutines, handshakes := 0, 0
 		for _, hook := range d.hooks {
 			switch hook.hook {
-			case stateCredentials, stateStatsHandler, stateCallback:
+			case stateCredentials, stateCallback:
 				goroutines += hook.count
 			}
 		}
@@ -62,13 +62,14 @@ func connIs(tl *timeline, h *placed, rpcs []placed) State {
 		return stateGoAwayUnsent
 	case tl.graceful && c.goAway-h.start > half:
 		return stateGoAwayUnsent
-	case open && len(rpcs) > 0:
+	case open && len(rpcs) > 0 && !outerInterceptor(tl, h):
 		return stateBytesUnsent
 	case open && c.halfOpen == c.streams && noOuterInterceptor(tl, h):
 		return stateIncomplete
 	case open:
 		return stateStreams
-	case len(rpcs) > 0 && c.streamsDone != never && c.streamsDone-lastRPC > half:
+	case len(rpcs) > 0 && c.streamsDone != never && c.streamsDone-lastRPC > half &&
+		!outerInterceptor(tl, h):
 		return stateBytesUnsent
 	case c.goAway < 0:
 		return stateDraining
@@ -89,6 +90,22 @@ func noOuterInterceptor(tl *timeline, h *placed) bool {
 			}
 		}
 		return true
+	}
+	return false
+}
+
+// outerInterceptor is whether a dump shows one that was taken while a connection
+// held.
+func outerInterceptor(tl *timeline, h *placed) bool {
+	for _, d := range tl.dumps {
+		if d.at < h.start || d.at > h.end {
+			continue
+		}
+		for _, hook := range d.hooks {
+			if hook.hook == stateOuterInterceptor {
+				return true
+			}
+		}
 	}
 	return false
 }

@@ -140,6 +140,25 @@ func TestEvidence(t *testing.T) {
 				dumpAt3s(stoppedIn(stopInCond), inHook(stateStatsHandler, 1))),
 			hook + "stats handler: stats handler" + late,
 		}, {
+			"a stats handler has a connection, and not the handshake", PhaseHandshakeWait,
+			unfinishedAt(9*sec, oneListener, conn(), raw(), dumpAt3s(inHook(stateStatsHandler, 1))),
+			"handshake from 10.0.0.2:40002: tcp: 0 bytes read",
+		}, {
+			"an interceptor outside of ours, and an RPC that has ended", PhaseConnWait,
+			unfinishedAt(9*sec, oneListener, conn(told(0), streams(1)), unary(-sec, sec),
+				dumpAt3s(inHook(stateOuterInterceptor, 1))),
+			hook + "outer interceptor: outer interceptor" + late,
+		}, {
+			"the same, and at last it let go of the stream", PhaseConnWait,
+			returnedAt(9*sec, oneListener, conn(told(0), streamsDone(9*sec), goneAt(9*sec)), unary(-sec, sec),
+				dumpAt3s(inHook(stateOuterInterceptor, 1))),
+			hook + "outer interceptor: outer interceptor" + late,
+		}, {
+			"the sockets are closed, and grpc has just been woken", PhaseHandlerWait,
+			unfinishedAt(9*sec, oneListener, conn(told(0), goneAt(3*sec-ms)), unary(-sec, never),
+				dumpAt3s(stoppedIn(stopInCond))),
+			hand + "in handler: ignores its ctx, cancelled 6.0s ago",
+		}, {
 			"credentials that ask somebody", PhaseHandshakeWait,
 			unfinishedAt(9*sec, oneListener, raw(tls), dumpAt3s(inHook(stateCredentials, 1))),
 			"handshake from 10.0.0.1:40001: callback: inside user code, 0 bytes read",
@@ -150,8 +169,8 @@ func TestEvidence(t *testing.T) {
 		}, {
 			"something else in the handshake wait", PhaseHandshakeWait,
 			unfinishedAt(9*sec, oneListener, conn(),
-				dumpAt3s(stoppedIn(stopInWait), inHook(stateStatsHandler, 1))),
-			hook + "stats handler: stats handler" + late,
+				dumpAt3s(stoppedIn(stopInWait), inHook(stateCallback, 1))),
+			hook + "callback: callback" + late,
 		}, {
 			"a listener that is not closed", PhaseForcedStop,
 			unfinishedAt(9*sec, listener(never, never, never), forcedAt(8*sec), givenUp),

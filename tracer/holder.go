@@ -237,9 +237,10 @@ func (tl *timeline) handshakes(p phaseLine) (hs []holder) {
 			h.ended = "never finished, open"
 		}
 		h.attrs = []attr{
-			{keyBytesRead, c.bytesRead},
-			{keyHandshakeTimeout, c.timeout.Seconds()},
-			{keyHandshakeOK, c.transport},
+			{keyHandshakeTimeout, c.timeout.Seconds()}, {keyHandshakeOK, c.transport},
+		}
+		if !c.bare {
+			h.attrs = append(h.attrs, attr{keyBytesRead, c.bytesRead})
 		}
 		hs = append(hs, h)
 	}
@@ -248,6 +249,9 @@ func (tl *timeline) handshakes(p phaseLine) (hs []holder) {
 
 func (tl *timeline) handshakeState(c *connLine) (State, string) {
 	read := fmt.Sprintf("%d bytes read", c.bytesRead)
+	if c.bare && c.stage == watch.StageTLS {
+		read = "its reads were not seen"
+	}
 	switch {
 	case tl.is(ruleCallback, tl.inUserCode(c)):
 		return stateCallback, "inside user code, " + read

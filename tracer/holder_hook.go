@@ -8,9 +8,10 @@ import (
 )
 
 // hooksOf are the user hooks that can hold a phase: those that grpc runs in
-// handleRawConn, and those that it runs in serveStreams and handleStream.
+// handleRawConn, and those that it runs in serveStreams and handleStream. All
+// calls of a stats handler are among the latter: see TestBlameless.
 var hooksOf = map[Phase][]State{
-	PhaseHandshakeWait: {stateCallback, stateCredentials, stateStatsHandler},
+	PhaseHandshakeWait: {stateCallback, stateCredentials},
 	PhaseGoAway:        {stateTapHandle, stateStatsHandler, stateOuterInterceptor},
 	PhaseConnWait:      {stateTapHandle, stateStatsHandler, stateOuterInterceptor},
 	PhaseForcedStop:    {stateTapHandle, stateStatsHandler, stateOuterInterceptor},

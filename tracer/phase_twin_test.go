@@ -68,7 +68,11 @@ func over(tl *timeline, p Phase, start, at time.Duration) bool {
 				return false
 			}
 		case PhaseConnWait, PhaseForcedStop:
-			late := (d.began >= start || p == PhaseForcedStop) && seenOver(tl, p, start, d.began)
+			since := d.began
+			if !slices.ContainsFunc(d.hooks, func(h hookLine) bool { return h.hook == stateStatsHandler }) {
+				since -= sec
+			}
+			late := (since >= start || p == PhaseForcedStop) && seenOver(tl, p, start, since)
 			if d.stop == stopInCond && late {
 				return false
 			}
@@ -213,7 +217,11 @@ func random(r *rand.Rand) *timeline {
 	for at := time.Duration(r.IntN(last)) * grid; at <= tl.now; at += time.Duration(r.IntN(12)) * grid {
 		began := max(0, at-time.Duration(r.IntN(2))*grid)
 		stops := []stopFrame{stopUnknown, stopInWait, stopInCond}
-		tl.dumps = append(tl.dumps, dump{began: began, at: at, stop: stops[r.IntN(len(stops))]})
+		d := dump{began: began, at: at, stop: stops[r.IntN(len(stops))]}
+		if r.IntN(2) == 0 {
+			d.hooks = []hookLine{{hook: stateStatsHandler, count: 1}}
+		}
+		tl.dumps = append(tl.dumps, d)
 		if len(tl.dumps) == 3 {
 			break
 		}

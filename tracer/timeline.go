@@ -143,6 +143,7 @@ type connLine struct {
 	stage              watch.Stage
 	transport          bool
 	bytesRead          int64
+	bare               bool             // the credentials' reads are not in bytesRead
 	writeSince         time.Duration    // the Write in flight
 	longWrite          [2]time.Duration // one that has ended, see [watch.ConnState]
 	frames             bool
@@ -363,6 +364,7 @@ func (b *builder) conn(c *watch.ConnState) connLine {
 		settled: b.since(c.Settled), timeout: time.Duration(c.Timeout), stage: c.Stage,
 		transport: c.Transport, bytesRead: c.BytesRead, writeSince: b.since(c.WriteSince),
 		longWrite: [2]time.Duration{b.since(c.LongWriteSince), b.since(c.LongWriteUntil)},
+		bare:      c.Bare,
 		frames:    c.HTTP2, goAway: b.since(c.GoAway),
 		pingAck: b.since(c.PingAck), finalGoAw: b.since(c.FinalGoAway),
 		streams: c.Streams, halfOpen: c.HalfOpen, streamsDone: b.since(c.StreamsDone),

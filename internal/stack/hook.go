@@ -44,6 +44,9 @@ func hook(frames []Frame) (h Hook, ok bool) {
 	if h.Kind, ok = kindOf(&frames[entry], frames[entry+1:]); !ok {
 		return h, false
 	}
+	if h.Kind == HookCredentials && reads(frames[:entry]) {
+		return h, false
+	}
 	h.Stack = place(frames[:root+1])
 	return h, true
 }
@@ -59,6 +62,18 @@ func serves(f *Frame) bool {
 func readsPeer(frames []Frame) bool {
 	for i := range frames {
 		if frames[i].Package() == sensors && frames[i].Method() == "Read" {
+			return true
+		}
+	}
+	return false
+}
+
+// reads reports whether frames wait in a Read of whatever. Credentials that are
+// given the bare connection mostly wait for their peer there, and where they do
+// not it cannot be told.
+func reads(frames []Frame) bool {
+	for i := range frames {
+		if frames[i].Method() == "Read" {
 			return true
 		}
 	}

@@ -193,6 +193,9 @@ func (tt hookCase) run(t *testing.T) {
 		}
 	}
 	r := b.read()
+	if one := b.readOf(""); len(one.Hooks) != 0 {
+		t.Errorf("hooks of one of two servers, whose is not known: %v", one.Hooks)
+	}
 	close(g)
 	if len(r.Hooks) != 1 {
 		t.Fatalf("%d hooks, want 1: %v", len(r.Hooks), r.Hooks)
@@ -227,6 +230,9 @@ func TestConnEnd(t *testing.T) {
 		}()
 		<-time.After(2 * time.Second) // the linger
 		r := b.read()
+		if one := b.readOf(""); len(one.Hooks) != 1 || one.Stop != r.Stop {
+			t.Errorf("of the only server: hooks %v, stop in %q", one.Hooks, one.Stop)
+		}
 		close(g)
 		<-stopped
 		if len(r.Hooks) != 1 || r.Hooks[0].Kind != stack.HookStats || r.Stop != stack.StopInCond {

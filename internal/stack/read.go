@@ -48,11 +48,12 @@ func (f *Frame) marks() bool {
 }
 
 // Read reads a dump. server is the address of the *grpc.Server as the dump shows
-// it; of other servers' goroutines nothing is told. If it is empty, the dump is
-// of the only server.
+// it; of other servers' goroutines nothing is told. If it is empty, it is not
+// known, and where there are several, handlers are all that is told.
 func Read(dump, server string) Reading {
 	var r Reading
 	stops := make(map[StopPlace]bool)
+	servers := make(map[string]bool)
 	for g := range All(dump) {
 		r.Goroutines++
 		marked := false
@@ -62,7 +63,11 @@ func Read(dump, server string) Reading {
 				marked = true
 			}
 		}
-		if marked || !ofServer(g.Frames, server) {
+		of := serverOf(g.Frames)
+		if of != "" && server == "" && !servers[of] {
+			servers[strings.Clone(of)] = true
+		}
+		if marked || of != "" && server != "" && of != server {
 			continue
 		}
 		if place, ok := stopPlace(g.Frames); ok {
@@ -71,20 +76,23 @@ func Read(dump, server string) Reading {
 			r.Hooks = append(r.Hooks, h)
 		}
 	}
-	r.Stop = first(stops)
+	if r.Stop = first(stops); len(servers) > 1 {
+		r.Hooks, r.Stop = nil, StopUnknown // whose they are is not known
+	}
 	return r
 }
 
-// ofServer reports whether a goroutine may be one of a server's.
-func ofServer(frames []Frame, server string) bool {
+// serverOf returns the address of the *grpc.Server whose goroutine this is; empty
+// if it is none's, or the dump does not show it.
+func serverOf(frames []Frame) string {
 	for i := range frames {
 		f := &frames[i]
-		if f.Arg != "" && server != "" && strings.HasPrefix(f.Function, grpc+".(*Server).") &&
+		if f.Arg != "" && strings.HasPrefix(f.Function, grpc+".(*Server).") &&
 			!strings.Contains(f.local(), ".") { // a function literal has other arguments
-			return f.Arg == server
+			return f.Arg
 		}
 	}
-	return true
+	return ""
 }
 
 // handler reads the frames above a mark.

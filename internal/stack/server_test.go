@@ -104,11 +104,17 @@ func (b *bench) read() stack.Reading {
 
 func (b *bench) readNow() stack.Reading {
 	b.t.Helper()
+	return b.readOf(b.address())
+}
+
+// readOf reads of a server; of any if its address is empty.
+func (b *bench) readOf(address string) stack.Reading {
+	b.t.Helper()
 	d := stack.Capture(stack.MaxGoroutines)
 	if d.Text == "" || d.Cut {
 		b.t.Fatalf("no whole dump of %d goroutines", d.Goroutines)
 	}
-	return stack.Read(d.Text, b.address())
+	return stack.Read(d.Text, address)
 }
 
 func (b *bench) address() string { return fmt.Sprintf("%p", b.srv.Unwrap()) }

@@ -37,6 +37,7 @@ type Conn struct {
 	settled    atomicInstant // SetDeadline(zero): a transport, or failed
 	timeout    atomic.Int64  // ConnectionTimeout
 	stage      atomic.Uint32
+	bare       atomic.Bool  // see BareHandshake
 	read       atomic.Int64 // bytes
 	written    atomic.Int64
 	readSince  atomicInstant // a Read is in flight since
@@ -129,6 +130,10 @@ func (c *Conn) Dispatched() {
 
 // SetStage records how far the handshake has come.
 func (c *Conn) SetStage(s Stage) { c.stage.Store(uint32(s)) }
+
+// BareHandshake is called when the credentials get the connection without its
+// sensors: what they read is not counted.
+func (c *Conn) BareHandshake() { c.bare.Store(true) }
 
 // ReadBegin is called before each Read of the outermost layer.
 func (c *Conn) ReadBegin() {

@@ -168,6 +168,7 @@ type ConnState struct {
 	// LongWriteSince and LongWriteUntil are of the Write that had been in flight
 	// for LongWrite or longer when the handshake wait ended, if that has ended.
 	LongWriteSince, LongWriteUntil     Instant
+	Bare                               bool // the credentials read past the sensors
 	HTTP2                              bool // frames were seen
 	GoAway, Ping, PingAck, FinalGoAway Instant
 	Streams                            int // open now
@@ -204,7 +205,7 @@ func (c *Conn) state() ConnState {
 		Stage: Stage(c.stage.Load()), Transport: c.transport,
 		BytesRead: c.read.Load(), BytesWritten: c.written.Load(),
 		Reading: c.readSince.get() != 0, WriteSince: c.writeSince.get(),
-		LastRead: c.lastRead.get(), HTTP2: c.http2,
+		LastRead: c.lastRead.get(), Bare: c.bare.Load(), HTTP2: c.http2,
 		LongWriteSince: c.longWrite.since, LongWriteUntil: c.longWrite.until,
 		GoAway: c.goAway, Ping: c.ping, PingAck: c.pingAck, FinalGoAway: c.finalGoAway,
 		Streams: len(c.streams), HalfOpen: c.halfOpen,
