@@ -8,8 +8,10 @@ import (
 	"errors"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/gracetrace/gracetrace/e2e/internal/jaegerd"
 	"github.com/gracetrace/gracetrace/e2e/internal/timeline"
@@ -40,6 +42,7 @@ func TestGracetrace(t *testing.T) {
 		tree := jaegerd.Await(t, "the demo's trace", trace(j, r.TraceID), hasRoot)
 		checkFinished(t, tree)
 		checkReport(t, tree, &r)
+		checkReadBack(t, j, bin, &r)
 		for _, phase := range corePhases {
 			if len(tree.Find(phase)) != 1 {
 				t.Errorf("the demo shows %q %d times, want once", phase, len(tree.Find(phase)))
@@ -80,6 +83,15 @@ func TestGracetrace(t *testing.T) {
 			t.Fatal(err)
 		}
 		checkKilled(t, tree, "rpc Greeter/Chat")
+		ids, err := j.Find(t.Context(), jaegerd.Search{Service: s.service, Since: time.Hour, Limit: 10})
+		if err != nil || len(ids) != 1 {
+			t.Fatalf("traces %q, want one: %v", ids, err)
+		}
+		for _, got := range readBack(t, j, bin, ids[0]) {
+			if got.Outcome != "killed" || !strings.Contains(got.Verdict, " so far: rpc greeter.v1.Greeter/Chat from ") {
+				t.Errorf("gracetrace report says %s: %s", got.Outcome, got.Verdict)
+			}
+		}
 	})
 }
 

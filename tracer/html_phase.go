@@ -48,7 +48,9 @@ func (h *Holder) words() string {
 	}
 	add(" from ", h.Peer)
 	add(", ", h.Detail)
-	add(", at ", h.Source)
+	if !strings.Contains(h.Detail, h.Source) {
+		add(", at ", h.Source)
+	}
 	return words.String()
 }
 

@@ -64,7 +64,7 @@ func start(t *testing.T) *chromium {
 	return &chromium{ctx}
 }
 
-// tab is a page that was opened from disk, and what the browser said of it.
+// tab is a page that was opened, most from disk, and what the browser said of it.
 type tab struct {
 	context.Context //nolint:containedctx // chromedp's handle of a tab is a context
 
@@ -99,9 +99,14 @@ func (c *chromium) openPage(t *testing.T, page []byte, l look) *tab {
 	if err := os.WriteFile(file, page, 0o600); err != nil {
 		t.Fatal(err)
 	}
+	return c.openURL(t, (&url.URL{Scheme: "file", Path: file}).String(), l)
+}
+
+func (c *chromium) openURL(t *testing.T, address string, l look) *tab {
+	t.Helper()
 	ctx, cancel := chromedp.NewContext(c)
 	t.Cleanup(cancel)
-	p := &tab{Context: ctx, url: (&url.URL{Scheme: "file", Path: file}).String()}
+	p := &tab{Context: ctx, url: address}
 	must(t, chromedp.Do(ctx))
 	must(t, chromedp.Listen(ctx, p.event))
 	call(t, p, network.Enable, network.EnableParams{})
@@ -140,7 +145,7 @@ func (p *tab) event(ev any) {
 	}
 }
 
-// quiet wants that the browser loaded the file and nothing else, and had
+// quiet wants that the browser loaded the page and nothing else, and had
 // nothing to complain of.
 func (p *tab) quiet(t *testing.T) {
 	t.Helper()

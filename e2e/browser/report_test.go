@@ -21,7 +21,7 @@ func TestReport(t *testing.T) {
 	for name, test := range map[string]func(*testing.T, *chromium){
 		"opens": testOpens, "bars": testBars, "keyboard": testKeyboard, "zoom": testZoom, "mouse": testMouse,
 		"stacks": testStacks, "schemes": testSchemes, "no script": testNoScript, "paper": testPaper,
-		"crowd": testCrowd, "hostile": testHostile, "policy": testPolicy, "narrow": testNarrow,
+		"crowd": testCrowd, "hostile": testHostile, "policy": testPolicy, "narrow": testNarrow, "live": testLive,
 	} {
 		t.Run(name, func(t *testing.T) { test(t, c) })
 	}

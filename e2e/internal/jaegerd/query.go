@@ -35,6 +35,11 @@ func (s *Server) Trace(ctx context.Context, id string) (*timeline.Tree, error) {
 	return timeline.NewTree(traces[0]), nil
 }
 
+// Answer is what the query API answers to a path, as it is.
+func (s *Server) Answer(ctx context.Context, path string) ([]byte, error) {
+	return s.get(ctx, s.Query+path)
+}
+
 // A Search asks for traces as the UI's search page does.
 type Search struct {
 	Service, Operation string
