@@ -112,6 +112,9 @@ func TestRunForced(t *testing.T) {
 			forced.Holders[0].Method != "greeter.v1.Greeter/SayHello" {
 			t.Errorf("holders: %+v, want the RPC", forced.Holders)
 		}
+		if got := forced.Report.Call; got != "GracefulStop" {
+			t.Errorf("call %q, want what Run called of grpc's server", got)
+		}
 		if forced.Report.RPCsCut["greeter.v1.Greeter/SayHello"] != 1 {
 			t.Errorf("cut RPCs: %v, want one SayHello", forced.Report.RPCsCut)
 		}

@@ -41,7 +41,7 @@ func parseNote(line string) Note {
 
 // noteKinds are those of Note.Kind.
 var noteKinds = map[string]bool{
-	"remedy": true, "known bug": true, "clients": true, noteMissing: true,
+	noteRemedy: true, noteBug: true, noteClients: true, noteSignature: true, noteMissing: true,
 }
 
 // noteMissing is the kind of a note that says why evidence is not there.

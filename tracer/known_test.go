@@ -213,3 +213,13 @@ func TestAddressesAreWhole(t *testing.T) {
 		}
 	}
 }
+
+// TestNotesReadBack: a note on a span has the kind that it had in the report.
+func TestNotesReadBack(t *testing.T) {
+	for _, k := range knowns {
+		want := Note{k.kind, k.text, k.ref}
+		if diff := cmp.Diff(want, parseNote(noteLines([]Note{want})[0])); diff != "" {
+			t.Errorf("%s (-told +read):\n%s", k.name, diff)
+		}
+	}
+}

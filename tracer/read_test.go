@@ -72,7 +72,11 @@ func TestReadSpans(t *testing.T) {
 			unary(-sec, 25*sec), forcedAt(24*sec-900*us)),
 		"given up": unfinishedAt(9*sec, oneListener, conn(told(0), goneAt(5*sec)), forcedAt(5*sec),
 			unary(0, never), givenUp),
-		"Stop":  returnedAt(sec, oneListener, conn(goneAt(ms)), unary(-sec, sec), onlyStop),
+		"Stop": returnedAt(sec, oneListener, conn(goneAt(ms)), unary(-sec, sec), onlyStop),
+		"stack": returnedAt(9*sec, oneListener, conn(told(0), goneAt(9*sec)), unary(-sec, 9*sec),
+			dumpAt3s(func(d *dump) {
+				d.rpcs[1] = stackLine{function: "main.greet", source: "main.go:88", text: "main.greet\n"}
+			})),
 		"empty": returnedAt(0, oneListener),
 	} {
 		call := Call{Graceful: tl.graceful, GRPCVersion: "1.85.0"}

@@ -19,12 +19,14 @@ type Report struct {
 	Service string `json:"service"`
 	TraceID string `json:"trace_id"`
 	// JaegerURL opens the trace at the culprit, if GRACETRACE_UI_URL is set.
-	JaegerURL string    `json:"jaeger_url,omitempty"`
-	Call      string    `json:"call,omitempty"` // GracefulStop or Stop; empty: not announced
-	Start     time.Time `json:"start"`
-	Duration  Duration  `json:"duration_us"`
-	Outcome   Outcome   `json:"outcome"`
-	Verdict   string    `json:"verdict"`
+	JaegerURL string `json:"jaeger_url,omitempty"`
+	// Call is what was called of grpc's server: GracefulStop, which Shutdown and
+	// Run call too, or Stop; empty: a listener was closed, nobody announced it.
+	Call     string    `json:"call,omitempty"`
+	Start    time.Time `json:"start"`
+	Duration Duration  `json:"duration_us"`
+	Outcome  Outcome   `json:"outcome"`
+	Verdict  string    `json:"verdict"`
 	// RPCsCut counts by method the RPCs that a forced stop cut.
 	RPCsCut map[string]int `json:"rpcs_cut,omitempty"`
 	// Outlived counts by method the handlers that still ran when the stop was
