@@ -21,7 +21,7 @@ type layer struct {
 	srv     *watch.Server
 	addr    net.Addr
 	in, out h2.Scanner // of the goroutine that reads, of the one that writes
-	known   bool       // in has recognised HTTP/2; of the goroutine that reads
+	known   bool       // in has recognised HTTP/2, or that it is none; of the goroutine that reads
 	covered atomic.Bool
 }
 
@@ -46,12 +46,30 @@ func (l *layer) Read(p []byte) (int, error) {
 func (l *layer) hasRead(p []byte, err error) {
 	if len(p) > 0 {
 		l.in.Scan(p, (*inbound)(l))
-		if !l.known && l.in.State() == h2.StateHTTP2 {
-			l.known = true
-			l.rec.FramesSeen()
+		if !l.known {
+			l.recognise(p)
 		}
 	}
 	l.rec.ReadEnd(len(p), err)
+}
+
+// tlsHandshake is the first byte of a TLS client's (RFC 8446, section 5.1).
+const tlsHandshake = 0x16
+
+// recognise finds out what the client speaks; p is what it has sent last.
+func (l *layer) recognise(p []byte) {
+	switch l.in.State() {
+	case h2.StateHTTP2:
+		l.known = true
+		l.rec.FramesSeen()
+	case h2.StateOther:
+		l.known = true
+		if p[0] == tlsHandshake {
+			l.rec.FirstBytes(watch.StageTLSBytes)
+		}
+	case h2.StateUndecided:
+		l.rec.FirstBytes(watch.StageHalfPreface)
+	}
 }
 
 // Write implements net.Conn.

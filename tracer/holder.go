@@ -255,11 +255,18 @@ func (tl *timeline) handshakeState(c *connLine) (State, string) {
 	switch {
 	case tl.is(ruleCallback, tl.inUserCode(c)):
 		return stateCallback, "inside user code, " + read
-	case tl.is(ruleTLS, c.stage == watch.StageTLS):
+	case tl.is(ruleTLS, c.stage == watch.StageTLS || c.stage == watch.StageTLSBytes):
+		if c.stage == watch.StageTLSBytes {
+			return stateTLS, "TLS has begun (how far it is cannot be seen: credentials not wrapped), " + read
+		}
 		return stateTLS, "inside the credentials' handshake, " + read
-	case tl.is(rulePreface, c.stage == watch.StagePreface) && c.transport:
-		return statePreface, read
-	case tl.is(rulePreface, c.stage == watch.StagePreface):
+	case tl.is(rulePreface, c.stage == watch.StagePreface || c.stage == watch.StageHalfPreface):
+		switch {
+		case c.transport:
+			return statePreface, read
+		case c.stage == watch.StageHalfPreface:
+			return statePreface, "no more than a part of the HTTP/2 preface, " + read
+		}
 		return statePreface, "credentials' handshake done, no HTTP/2 preface, " + read
 	}
 	return stateTCP, read

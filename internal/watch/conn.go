@@ -16,12 +16,14 @@ import (
 // Stage is how far a connection's handshake has come.
 type Stage uint32
 
-// A connection goes through its stages in this order; it has no TLS stage when
-// no credentials are wrapped.
+// A connection goes through the first three in this order. Where no credentials
+// are wrapped its bytes are all that tells.
 const (
-	StageTCP     Stage = iota // accepted, the handshake has not been seen to move
-	StageTLS                  // inside the credentials' ServerHandshake
-	StagePreface              // waiting for the HTTP/2 connection preface
+	StageTCP         Stage = iota // accepted, the handshake has not been seen to move
+	StageTLS                      // inside the credentials' ServerHandshake
+	StagePreface                  // waiting for the HTTP/2 connection preface
+	StageTLSBytes                 // not wrapped: a TLS record has arrived
+	StageHalfPreface              // not wrapped: a part of the preface has arrived
 )
 
 // Conn is one accepted connection. Its methods are safe for concurrent use; a
@@ -134,6 +136,10 @@ func (c *Conn) SetStage(s Stage) { c.stage.Store(uint32(s)) }
 // BareHandshake is called when the credentials get the connection without its
 // sensors: what they read is not counted.
 func (c *Conn) BareHandshake() { c.bare.Store(true) }
+
+// FirstBytes records how far the handshake has come, by the bytes that arrived
+// first, unless credentials tell that.
+func (c *Conn) FirstBytes(s Stage) { c.stage.CompareAndSwap(uint32(StageTCP), uint32(s)) }
 
 // ReadBegin is called before each Read of the outermost layer.
 func (c *Conn) ReadBegin() {
