@@ -122,7 +122,9 @@ var blamelessCases = []blameless{
 			if _, err := c.Chat(ctx); err != nil {
 				t.Fatal(err)
 			}
-			go func() { _, _ = c.SayHello(ctx, &greeterv1.SayHelloRequest{Duration: durationpb.New(time.Second)}) }()
+			go func() {
+				_, _ = c.SayHello(ctx, &greeterv1.SayHelloRequest{Duration: durationpb.New(time.Second)})
+			}()
 		},
 		says: "outer interceptor", not: "does not read",
 	},

@@ -28,7 +28,8 @@
 //   - Credentials that look at the connection's type, as those for Unix
 //     sockets do, must go through interceptors.Credentials, or their handshakes
 //     fail: they would find our wrapper.
-//   - grpc's ServeHTTP transports are not watched.
+//   - grpc's ServeHTTP transports are not watched. GracefulStop cuts their RPCs;
+//     that it did is said, if it can be told.
 //   - A Stop on top of a GracefulStop does not wait for handlers, not even with
 //     grpc.WaitForHandlers: it gives them 100 ms.
 package server
