@@ -10,10 +10,11 @@ import (
 
 // handlerAbove returns the RPC whose handler the calling goroutine is in, zero if
 // it is in none. The handler runs, so its entry is no other RPC's meanwhile.
-func (t *Tracer) handlerAbove() uint64 {
+func (t *Tracer) handlerAbove() (rpc uint64) {
+	defer func() { _ = recover() }() // the goroutine is the application's
 	for _, entry := range stack.Current() {
-		for rpc, id := range t.table.Entries() {
-			if fmt.Sprintf("%p", rpc) == entry {
+		for r, id := range t.table.Entries(t.table.Now()) {
+			if fmt.Sprintf("%p", r) == entry {
 				return id
 			}
 		}

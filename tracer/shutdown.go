@@ -179,6 +179,7 @@ func (s *Shutdown) run() {
 	due := nextCheckpoint(0)
 	timer := time.NewTimer(due - time.Duration(s.t.table.Now()-s.builder.call))
 	defer timer.Stop()
+	looked := false
 	for {
 		select {
 		case <-s.stop:
@@ -190,7 +191,8 @@ func (s *Shutdown) run() {
 				}
 			})
 		case <-timer.C:
-			if due == lookAt {
+			if due >= lookAt && !looked { // one that comes late may skip others
+				looked = true
 				s.guard(func() { s.look(dumpLimit) })
 			}
 			s.guard(func() { s.checkpoint() })

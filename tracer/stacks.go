@@ -36,19 +36,17 @@ func (s *Shutdown) look(limit int) {
 		return // one is being taken at this moment
 	}
 	defer s.looking.Unlock()
-	began := s.t.table.Now()
-	before := s.t.table.Entries()
-	taken := stack.Capture(limit)
-	after := s.t.table.Entries()
+	taken := s.t.looker.take(limit, time.Duration(s.t.table.Now()-s.builder.call))
+	// It may not have seen what happened at the very moment: then it was before.
+	began := s.t.table.At(taken.began) - 1
 	d := dump{
-		// It may not have seen what happened at the very moment: then it was before.
-		began: s.builder.since(began) - 1, at: s.builder.since(s.t.table.Now()),
+		began: s.builder.since(began), at: s.builder.since(s.t.table.At(taken.ended)),
 		goroutines: taken.Goroutines,
 	}
 	if taken.Text == "" {
 		d.skipped = fmt.Sprintf("%s goroutines, more than %s", grouped(taken.Goroutines), grouped(limit))
 	} else {
-		d.fill(stack.Read(taken.Text, s.t.table.Address), addresses(before, after))
+		d.fill(stack.Read(taken.Text, s.t.table.Address), addresses(s.t.table.Entries(began)))
 		if taken.Cut {
 			d.skipped = fmt.Sprintf("only the first %s of %s goroutines",
 				grouped(d.read), grouped(d.goroutines))
@@ -56,7 +54,8 @@ func (s *Shutdown) look(limit int) {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if d.rpcs != nil || len(s.dumps) == 0 {
+	n := len(s.dumps)
+	if n == 0 || d.rpcs != nil && s.dumps[n-1].began != d.began { // else it is the last again
 		s.dumps = append(s.dumps, d)
 	}
 }
@@ -74,13 +73,10 @@ func (s *Shutdown) lookBeforeForce() {
 const dumpLimit = stack.MaxGoroutines
 
 // addresses returns the RPCs by their entries' addresses, as a dump shows them.
-// An entry that was another RPC's before the dump than after it is left out.
-func addresses(before, after map[*watch.RPC]uint64) map[string]uint64 {
-	ids := make(map[string]uint64, len(before))
-	for entry, id := range before {
-		if after[entry] == id {
-			ids[fmt.Sprintf("%p", entry)] = id
-		}
+func addresses(entries map[*watch.RPC]uint64) map[string]uint64 {
+	ids := make(map[string]uint64, len(entries))
+	for entry, id := range entries {
+		ids[fmt.Sprintf("%p", entry)] = id
 	}
 	return ids
 }

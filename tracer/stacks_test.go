@@ -75,12 +75,11 @@ func TestFill(t *testing.T) {
 		return stack.Stack{Function: "main." + f, Source: f + ".go:1", Text: f}
 	}
 	s, r := stopping(t)
-	id := s.t.table.Entries()[r]
-	ids := addresses(map[*watch.RPC]uint64{r: id}, map[*watch.RPC]uint64{r: id})
-	other := map[*watch.RPC]uint64{r: id + 64}
-	if reused := addresses(map[*watch.RPC]uint64{r: id}, other); len(reused) != 0 {
-		t.Errorf("an entry that changed hands is taken for %v", reused)
+	ids := addresses(s.t.table.Entries(s.t.table.Now()))
+	if later := s.t.table.Entries(s.builder.call-watch.Instant(sec)); len(later) != 0 {
+		t.Errorf("entries of RPCs that had not begun: %v", later)
 	}
+	id := s.t.table.Entries(s.t.table.Now())[r]
 	var d dump
 	d.fill(stack.Reading{
 		Handlers: []stack.Handler{

@@ -12,6 +12,7 @@ import (
 
 	"github.com/gracetrace/gracetrace/exporter"
 	"github.com/gracetrace/gracetrace/internal/hermetic"
+	"github.com/gracetrace/gracetrace/internal/stack"
 	"github.com/gracetrace/gracetrace/internal/watch"
 )
 
@@ -39,6 +40,7 @@ type core struct {
 	cfg    *config
 	out    *exporter.Exporter
 	live   live
+	looker looker
 	resets resetCount // when the process began to be watched
 }
 
@@ -59,7 +61,9 @@ func New(ctx context.Context, opts ...Option) (*Tracer, error) {
 	if err != nil {
 		return nil, fmt.Errorf("tracer: %w", err)
 	}
-	return newTracer(&core{cfg: cfg, out: out, resets: countResets()}), nil
+	return newTracer(&core{
+		cfg: cfg, out: out, resets: countResets(), looker: looker{capture: stack.Capture},
+	}), nil
 }
 
 func newTracer(c *core) *Tracer {

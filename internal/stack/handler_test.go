@@ -63,7 +63,7 @@ func TestHandlers(t *testing.T) {
 		}
 		r := b.read()
 		ids := make(map[string]uint64)
-		for entry, id := range b.tr.Table().Entries() {
+		for entry, id := range b.tr.Table().Entries(b.tr.Table().Now()) {
 			ids[fmt.Sprintf("%p", entry)] = id
 		}
 		depths := make(map[uint64]int)

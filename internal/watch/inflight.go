@@ -239,15 +239,18 @@ func (in *inflight) snapshot(call, now Instant) (states []RPCState, forgotten in
 	return states, forgotten
 }
 
-// Entries returns the RPCs in flight with their ids, by entry. An entry of a
-// unary RPC may be another RPC's a moment later.
-func (s *Server) Entries() map[*RPC]uint64 {
+// Entries returns the RPCs in flight that had begun at a moment, with their ids,
+// by entry. They have had their entries since then; one of a unary RPC may be
+// another RPC's a moment later.
+func (s *Server) Entries(at Instant) map[*RPC]uint64 {
 	entries := make(map[*RPC]uint64)
 	for i := range s.inflight.shards {
 		sh := &s.inflight.shards[i]
 		sh.mu.Lock()
 		for r := sh.head; r != nil; r = r.next {
-			entries[r] = r.id
+			if r.begin <= at {
+				entries[r] = r.id
+			}
 		}
 		sh.mu.Unlock()
 	}
