@@ -168,8 +168,8 @@ var knowns = []known{
 		"https://kubernetes.io/docs/concepts/workloads/pods/sidecar-containers/",
 	}, {
 		"gateway", noteRemedy,
-		func(s *situation) bool { return s.Local == string(sameProcess) },
-		"stop the gateway first, then the server: the peer is this process itself",
+		func(s *situation) bool { return s.Local == string(sameProcess) && s.isClient() },
+		"stop the client first, then the server: the peer is this process itself, such as a gateway",
 		"https://github.com/grpc-ecosystem/grpc-gateway",
 	}, {
 		"ServeHTTP", noteClients,

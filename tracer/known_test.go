@@ -102,6 +102,20 @@ var together = map[string][]change{
 	},
 }
 
+// TestNoGateway: a peer in this process that behaves as no client does is not
+// taken for a gateway.
+func TestNoGateway(t *testing.T) {
+	local := where(sameProcess)
+	for name, tl := range map[string]*timeline{
+		"silent client": unfinishedAt(9*sec, oneListener, raw(local)),
+		"mute peer":     returnedAt(6*sec, oneListener, conn(goAwayAt(0), finalAt(5*sec), local, goneAt(6*sec))),
+	} {
+		if got := names(tl); !slices.Equal(got, []string{name}) {
+			t.Errorf("%q hold, want %q", got, name)
+		}
+	}
+}
+
 // TestKnown: each row holds in its own situation; the rows of situations in no
 // other of them.
 func TestKnown(t *testing.T) {

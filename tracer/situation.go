@@ -44,6 +44,12 @@ func (s *situation) open() bool { return s.Kind == HolderRPC }
 // business is the same for an RPC of the application's own.
 func (s *situation) business() bool { return s.open() && !s.Infrastructure }
 
+// isClient reports whether the peer to blame is known to speak HTTP/2 as a client
+// does: one that says nothing, or leaves a PING unanswered, is no gateway.
+func (s *situation) isClient() bool {
+	return s.Kind != HolderHandshake && s.State != statePingUnacked
+}
+
 // isFrozen reports whether a Send waits for a socket that takes nothing more.
 func (s *situation) isFrozen() bool { return s.open() && s.frozen(s.rpc, &s.holder) != nil }
 
