@@ -42,6 +42,7 @@ func parseNote(line string) Note {
 // noteKinds are those of Note.Kind.
 var noteKinds = map[string]bool{
 	noteRemedy: true, noteBug: true, noteClients: true, noteSignature: true, noteMissing: true,
+	noteStopCall: true,
 }
 
 // noteMissing is the kind of a note that says why evidence is not there.

@@ -6,6 +6,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/gracetrace/gracetrace/internal/watch"
 )
 
@@ -298,5 +300,30 @@ func TestVerdictOfClientsNotTold(t *testing.T) {
 				t.Errorf("verdict:\n got %s\nwant %s", got, tt.want)
 			}
 		})
+	}
+}
+
+// TestOtherStopCalls: the notes say what became of them.
+func TestOtherStopCalls(t *testing.T) {
+	tl := returnedAt(9*sec, oneListener, func(tl *timeline) {
+		tl.stops = []stopLine{
+			{call: "GracefulStop", at: sec, returned: never},
+			{call: "Shutdown", at: 2 * sec, returned: never, inside: 1},
+			{call: "Stop", at: 3 * sec, returned: 4 * sec},
+			{call: "Stop", at: 5 * sec, returned: 5 * sec},
+		}
+	})
+	var got []string
+	for _, n := range tl.notes(tl.views()) {
+		got = append(got, n.Kind+": "+n.Text)
+	}
+	want := []string{
+		"stop call: another GracefulStop came 1.0s after the call and waited for the first (joined)",
+		"stop call: another Shutdown came 2.0s after the call and waits for the first from inside a handler",
+		"stop call: another Stop came 3.0s after the call and forced the first",
+		"stop call: 1 more stop call came after the call",
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
 	}
 }

@@ -2,6 +2,14 @@
 
 package tracer
 
+import "fmt"
+
+// The names of grpc's stop calls.
+const (
+	callGraceful = "GracefulStop"
+	callStop     = "Stop"
+)
+
 // lockHolder is another stop call that has the server's lock, if the goroutines
 // have shown that ours waits for it.
 func (tl *timeline) lockHolder(p phaseLine) []holder {
@@ -39,7 +47,34 @@ func (tl *timeline) call() string {
 	case tl.unannounced:
 		return ""
 	case !tl.graceful:
-		return "Stop"
+		return callStop
 	}
-	return "GracefulStop"
+	return callGraceful
+}
+
+// maxStopNotes bounds the stop calls that the notes tell of.
+const maxStopNotes = 3
+
+// stopNotes tells of the stop calls after the first: that they joined it, or
+// forced it.
+func (tl *timeline) stopNotes() (notes []Note) {
+	for i := range tl.stops {
+		s := &tl.stops[i]
+		if i == maxStopNotes {
+			more := len(tl.stops) - i
+			return append(notes, Note{Kind: noteStopCall, Text: fmt.Sprintf(
+				"%d more stop %s came after the call", more, plural(more, "call"))})
+		}
+		text := fmt.Sprintf("another %s came %s after the call and ", s.call, Duration(s.at))
+		switch {
+		case s.inside != 0:
+			text += "waits for the first from inside a handler"
+		case s.call == callStop && tl.graceful:
+			text += "forced the first"
+		default:
+			text += "waited for the first (" + string(stateJoined) + ")"
+		}
+		notes = append(notes, Note{Kind: noteStopCall, Text: text})
+	}
+	return notes
 }

@@ -9,6 +9,7 @@ const (
 	noteRemedy    = "remedy"
 	noteBug       = "known bug"
 	noteClients   = "clients"
+	noteStopCall  = "stop call"
 	noteSignature = "signature" // a wait as long as a constant of grpc-go's
 )
 
@@ -194,5 +195,5 @@ func (tl *timeline) notes(views []phaseView) (notes []Note) {
 			notes = append(notes, Note{Kind: k.kind, Text: k.text, Ref: k.ref})
 		}
 	}
-	return notes
+	return append(notes, tl.stopNotes()...)
 }

@@ -10,9 +10,9 @@ import (
 
 // attrs are on the root and on the span that says it has started.
 func (c Call) attrs() []attr {
-	name := "GracefulStop"
+	name := callGraceful
 	if !c.Graceful {
-		name = "Stop"
+		name = callStop
 	}
 	attrs := []attr{{keyRPCSystem, "grpc"}, {keySource, "call"}}
 	if c.unannounced {
