@@ -20,7 +20,7 @@ const (
 func (s *Shutdown) checkpoint() {
 	s.countRefused()
 	tl, views := s.view()
-	if s.seekOwn(tl, views) {
+	if s.seekOwn(tl, views, procLimit) {
 		tl, views = s.view()
 	}
 	v := &views[len(views)-1]

@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/gracetrace/gracetrace/internal/watch"
 )
 
 func acceptedAt(at time.Duration) connChange {
@@ -18,6 +20,9 @@ func unserved(at time.Duration) change {
 	return raw(acceptedAt(at), closedAt(at), func(c *connLine) { c.handshake = never })
 }
 
+// plain is a connection without credentials, as conn's is after some.
+func plain(c *connLine) { c.stage = watch.StageTCP }
+
 func refused(n int) change { return func(tl *timeline) { tl.clients.refused = n } }
 
 // TestUntoldClients has what tells that clients were still coming, and what
@@ -26,7 +31,7 @@ func TestUntoldClients(t *testing.T) {
 	const advice = "): lame duck or preStop >= 5 s"
 	hourOld := func(tl *timeline) { tl.clients.since = -time.Hour }
 	came := func(before time.Duration) change {
-		return conn(acceptedAt(-before), settledAt(-before), told(ms), goneAt(2*ms))
+		return conn(plain, acceptedAt(-before), settledAt(-before), told(ms), goneAt(2*ms))
 	}
 	for _, tt := range []struct {
 		name    string
@@ -64,8 +69,12 @@ func TestUntoldClients(t *testing.T) {
 			forcedAt(8 * sec), conn(goneAt(8*sec + ms)), conn(goneAt(8*sec + ms)), refused(2 + 4),
 		}, ""},
 		{"which cuts nothing before it", []change{
-			forcedAt(8 * sec), conn(goneAt(ms)), conn(goneAt(ms)), refused(2 + 4),
+			forcedAt(8 * sec), conn(plain, goneAt(ms)), conn(plain, goneAt(ms)), refused(2 + 4),
 		}, "6 refused"},
+		{"a close_notify that comes too late is answered by a reset", []change{
+			conn(unseen, goneAt(ms)), conn(goneAt(ms)), refused(2 + 4),
+		}, ""},
+		{"one before the call was answered then", []change{conn(unseen, goneAt(-ms)), refused(1 + 4)}, "5 refused"},
 		{"all at once", []change{hourOld, came(10 * ms), unserved(ms), refused(9)},
 			"last one 10ms before the listener closed, 1 after the call, 1 of them closed unserved, 9 refused"},
 	} {
@@ -91,10 +100,10 @@ func TestUntoldWithoutListener(t *testing.T) {
 
 func TestClientsReport(t *testing.T) {
 	tl := returnedAt(10*sec, oneListener, func(tl *timeline) { tl.clients.since = -time.Hour },
-		conn(acceptedAt(-80*ms), goAwayAt(ms), ackedAt(3*ms), finalAt(4*ms), goneAt(sec),
+		conn(plain, acceptedAt(-80*ms), goAwayAt(ms), ackedAt(3*ms), finalAt(4*ms), goneAt(sec),
 			func(c *connLine) { c.late = 2 }),
-		conn(goAwayAt(ms), finalAt(5001*ms), goneAt(6*sec), func(c *connLine) { c.late = 1 }),
-		conn(goAwayAt(-time.Minute), finalAt(-50*sec), goneAt(7*sec)), // max_age
+		conn(plain, goAwayAt(ms), finalAt(5001*ms), goneAt(6*sec), func(c *connLine) { c.late = 1 }),
+		conn(plain, goAwayAt(-time.Minute), finalAt(-50*sec), goneAt(7*sec)), // max_age
 		unserved(2*ms), refused(20))
 	before := Duration(80 * ms)
 	want := Clients{

@@ -64,8 +64,8 @@ const (
 // seekOwn asks the kernel about the peers that a checkpoint is about to name and
 // that are on this machine: a gateway's server has its client in its own process
 // and must not look for it anywhere else. It reports whether it has found one,
-// which the next timeline tells.
-func (s *Shutdown) seekOwn(tl *timeline, views []phaseView) (found bool) {
+// which the next timeline tells. limit is for each peer.
+func (s *Shutdown) seekOwn(tl *timeline, views []phaseView, limit time.Duration) (found bool) {
 	for _, h := range longest(openHolders(&views[len(views)-1]), maxCheckpointHolders) {
 		if h.Local != string(localProxy) {
 			continue
@@ -73,7 +73,7 @@ func (s *Shutdown) seekOwn(tl *timeline, views []phaseView) (found bool) {
 		i := slices.IndexFunc(tl.conns, func(c connLine) bool {
 			return c.where == localProxy && c.peer == h.Peer && c.gone > tl.now
 		})
-		if i >= 0 && s.isOwn(tl.conns[i].id) {
+		if i >= 0 && s.isOwn(tl.conns[i].id, limit) {
 			found = true
 		}
 	}
@@ -81,12 +81,12 @@ func (s *Shutdown) seekOwn(tl *timeline, views []phaseView) (found bool) {
 }
 
 // isOwn asks about one connection, until there is an answer.
-func (s *Shutdown) isOwn(conn uint64) bool {
+func (s *Shutdown) isOwn(conn uint64, limit time.Duration) bool {
 	p, ok := s.updatePeer(conn, func(p *peerLine) { p.asked++ })
 	if !ok || p.asked >= maxAsked || !p.from.IsValid() || !p.to.IsValid() {
 		return false
 	}
-	ours, known := procnet.Ours(p.from, p.to, procLimit)
+	ours, known := procnet.Ours(p.from, p.to, limit)
 	_, ok = s.updatePeer(conn, func(p *peerLine) {
 		if known {
 			p.asked = maxAsked

@@ -36,9 +36,11 @@ func TestOneDumpForAll(t *testing.T) {
 			t.Errorf("%d dumps at the second checkpoint, want one", dumps)
 		}
 		time.Sleep(sec)
+		tr.looker.mu.Lock()
 		if tr.looker.last != nil {
 			t.Error("the dump is kept")
 		}
+		tr.looker.mu.Unlock()
 		var all sync.WaitGroup
 		for _, s := range stops {
 			all.Go(func() { s.Forced() })
