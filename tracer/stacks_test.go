@@ -76,7 +76,7 @@ func TestFill(t *testing.T) {
 	}
 	s, r := stopping(t)
 	ids := addresses(s.t.table.Entries(s.t.table.Now()))
-	if later := s.t.table.Entries(s.builder.call-watch.Instant(sec)); len(later) != 0 {
+	if later := s.t.table.Entries(s.builder.call - watch.Instant(sec)); len(later) != 0 {
 		t.Errorf("entries of RPCs that had not begun: %v", later)
 	}
 	id := s.t.table.Entries(s.t.table.Now())[r]
