@@ -15,6 +15,7 @@ type connEvidence struct {
 	h        *holder
 	handlers int                        // RPCs that held it
 	lastRPC  time.Duration              // when the last of those let go
+	strays   int                        // RPCs of unknown connections: perhaps of this one
 	ignoring int                        // handlers of RPCs that the client has cancelled
 	detail   func(*connEvidence) string // nil: there is none
 }
@@ -69,7 +70,7 @@ var connStates = []connState{
 	}, {
 		ruleIncomplete, stateIncomplete,
 		func(e *connEvidence) bool {
-			return e.streams > 0 && e.halfOpen >= e.streams && e.tl.noInterceptor(e.h)
+			return e.streams > 0 && e.halfOpen >= e.streams && e.strays == 0 && e.tl.noInterceptor(e.h)
 		},
 		func(e *connEvidence) string {
 			return fmt.Sprintf("%d %s open on which the client has not sent its message",
@@ -78,7 +79,8 @@ var connStates = []connState{
 	}, {
 		ruleNoHandler, stateStreams, func(e *connEvidence) bool { return e.streams > 0 },
 		func(e *connEvidence) string {
-			return fmt.Sprintf("%d %s open that no handler is seen to have",
+			return fmt.Sprintf("%d %s open that no handler is seen to have: "+
+				"an answer that is not read, a message that has not come, or code outside of the handlers",
 				e.streams, plural(e.streams, "stream"))
 		},
 	}, {

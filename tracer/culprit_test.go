@@ -103,7 +103,7 @@ func TestWhichPartIsBlamed(t *testing.T) {
 		}, {
 			"streams that no interceptor sees, cut by the peer: no linger",
 			returnedAt(9*sec, oneListener, conn(told(0), streams(2), goneAt(9*sec))),
-			c1 + "streams open: 2 streams open that no handler is seen to have",
+			c1 + "streams open: 2 streams open that no handler is seen to have" + unseenStream,
 		}, {
 			"a GOAWAY that does not leave",
 			unfinishedAt(9*sec, oneListener, conn()),

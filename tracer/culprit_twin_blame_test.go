@@ -181,7 +181,7 @@ func passOn(tl *timeline, p phaseLine, h *placed) *suspect {
 	s := &suspect{accused{h.kind, h.id, ""}, h, false}
 	switch {
 	case part == nil || h.still != part.still || unexplained(h, parts) > part.held():
-		s.keeps, s.state = true, connIs(tl, h, rpcs)
+		s.keeps, s.state = true, connIs(tl, p, h, rpcs)
 	case part == linger:
 		s.state = stateLinger
 	case part == ack:

@@ -43,7 +43,7 @@ func handshakeIs(tl *timeline, c *connLine) State {
 
 // connIs is what a connection was doing that keeps the blame in conn wait. rpcs
 // are those among its parts.
-func connIs(tl *timeline, h *placed, rpcs []placed) State {
+func connIs(tl *timeline, p phaseLine, h *placed, rpcs []placed) State {
 	c := h.conn
 	half := h.held() / 2
 	lastRPC := time.Duration(0)
@@ -64,7 +64,7 @@ func connIs(tl *timeline, h *placed, rpcs []placed) State {
 		return stateGoAwayUnsent
 	case open && len(rpcs) > 0 && !outerInterceptor(tl, h):
 		return stateBytesUnsent
-	case open && c.halfOpen == c.streams && noOuterInterceptor(tl, h):
+	case open && c.halfOpen == c.streams && len(strayHolders(tl, p)) == 0 && noOuterInterceptor(tl, h):
 		return stateIncomplete
 	case open:
 		return stateStreams

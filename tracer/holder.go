@@ -254,7 +254,7 @@ func (tl *timeline) handshakeState(c *connLine) (State, string) {
 	}
 	switch {
 	case tl.is(ruleCallback, tl.inUserCode(c)):
-		return stateCallback, "inside user code, " + read
+		return stateCallback, "inside " + tl.userCode(c) + ", " + read
 	case tl.is(ruleTLS, c.stage == watch.StageTLS || c.stage == watch.StageTLSBytes):
 		if c.stage == watch.StageTLSBytes {
 			return stateTLS, "TLS has begun (how far it is cannot be seen: credentials not wrapped), " + read

@@ -51,7 +51,8 @@ func (c *unsentEvidence) tell(_ *timeline, h *holder) {
 // gone did not hold it.
 func (tl *timeline) connections(p phaseLine) (hs []holder) {
 	rpcs := tl.rpcsByConn()
-	hs = make([]holder, 0, 1+tl.left(p.start).Connections+len(rpcs[len(tl.conns)]))
+	strays := tl.strays(p, rpcs[len(tl.conns)])
+	hs = make([]holder, 0, 1+tl.left(p.start).Connections+len(strays))
 	var parts []holder // of the connection at hand
 	for i := range tl.conns {
 		c := &tl.conns[i]
@@ -62,10 +63,15 @@ func (tl *timeline) connections(p phaseLine) (hs []holder) {
 			continue
 		}
 		h.Age, h.children = Duration(h.end-c.accepted), parts[:0]
-		tl.connParts(h, p, c, rpcs[i])
+		tl.connParts(h, p, c, rpcs[i], len(strays))
 		parts, h.children = h.children, slices.Clone(h.children)
 	}
-	for _, r := range rpcs[len(tl.conns)] {
+	return append(hs, strays...)
+}
+
+// strays returns the RPCs of unknown connections that held a phase.
+func (tl *timeline) strays(p phaseLine, rpcs []*rpcLine) (hs []holder) {
+	for _, r := range rpcs {
 		if h, ok := tl.rpc(r, p, false); ok && (!tl.ended(p) || min(r.end, tl.freed(r)) <= p.end) {
 			hs = append(hs, h)
 		}
@@ -149,12 +155,13 @@ func connHolder(c *connLine, part string) holder {
 // that held it longest on its way out: an RPC or the PING's acknowledgement,
 // which run side by side, and then the linger. Of the first two the RPC is
 // blamed if both still hold: for the other grpc waits 5 s at most.
-func (tl *timeline) connParts(h *holder, p phaseLine, c *connLine, rpcs []*rpcLine) {
+// strays is how many RPCs there are of which the connection is not known.
+func (tl *timeline) connParts(h *holder, p phaseLine, c *connLine, rpcs []*rpcLine, strays int) {
 	ack, acked := tl.ack(c, p)
 	if acked {
 		h.children = append(h.children, ack)
 	}
-	e := &connEvidence{connLine: c, tl: tl, h: h, lastRPC: p.start}
+	e := &connEvidence{connLine: c, tl: tl, h: h, lastRPC: p.start, strays: strays}
 	h.evidence = e
 	incomplete := tl.onlyHalfOpen(c, rpcs)
 	for _, r := range rpcs {

@@ -60,6 +60,32 @@ func (d *dump) count(hooks ...State) (n int) {
 	return n
 }
 
+// userCode names the function that a handshake is in, if all of them are in one.
+func (tl *timeline) userCode(c *connLine) string {
+	const somewhere = "user code"
+	for i := range slices.Backward(tl.dumps) {
+		d := &tl.dumps[i]
+		if d.at < c.accepted || d.at >= c.handshakeOver() {
+			continue
+		}
+		name := ""
+		for j := range d.hooks {
+			h := &d.hooks[j]
+			switch {
+			case !slices.Contains(hooksOf[PhaseHandshakeWait], h.hook):
+			case name != "":
+				return somewhere
+			default:
+				name = h.function + at(h.source)
+			}
+		}
+		if name != "" {
+			return name
+		}
+	}
+	return somewhere
+}
+
 // inUserCode reports whether every handshake that was there when a dump was
 // taken was in user code.
 func (tl *timeline) inUserCode(c *connLine) bool {

@@ -43,6 +43,9 @@ func (tl *timeline) tellHandler(h *holder, r *rpcLine) {
 		h.Detail = strings.Join(tl.rpcDetail(r, h), ", ")
 	} else if since := tl.freed(r); since < h.end {
 		h.Detail = ignoredFor(since, h)
+		if r.deadline <= h.end {
+			h.Detail = "deadline passed, " + h.Detail
+		}
 		if where := tl.at(r); where != "" && (h.Open || h.end-since >= promptly) {
 			h.Detail += ", last seen" + where
 		}
@@ -145,6 +148,7 @@ func (tl *timeline) rpcDetail(r *rpcLine, h *holder) []string {
 	default:
 		words = append(words, "handler running"+tl.at(r))
 	}
+	words = append(words, tl.ofConnection(r)...)
 	if r.stream {
 		words = append(words, fmt.Sprintf("%d %s in, %d out",
 			r.recv.count, plural(int(r.recv.count), "message"), r.send.count))
@@ -165,6 +169,23 @@ func (tl *timeline) untoldHandler(h *holder) []string {
 		return []string{"ctx not cancelled by GracefulStop"}
 	}
 	return nil
+}
+
+// ofConnection says what is to be known of an RPC's connection.
+func (tl *timeline) ofConnection(r *rpcLine) []string {
+	if r.conn < 0 && r.peer != "" && len(tl.conns) > 0 {
+		return []string{"its connection is not known"}
+	}
+	return tl.drainingSince(r)
+}
+
+// drainingSince says that an RPC's client has been told to go long before.
+func (tl *timeline) drainingSince(r *rpcLine) []string {
+	if r.conn < 0 || tl.conns[r.conn].goAway >= 0 {
+		return nil
+	}
+	return []string{"its connection told to go " + Duration(-tl.conns[r.conn].goAway).String() +
+		" before the stop (max age)"}
 }
 
 // frozen says that it is the socket that a stream's Send waits for, not the

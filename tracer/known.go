@@ -157,7 +157,7 @@ var knowns = []known{
 		grpcPull + "6703",
 	}, {
 		"already draining", noteRemedy,
-		func(s *situation) bool { return s.State == stateDraining },
+		func(s *situation) bool { return s.State == stateDraining || s.isDraining() },
 		"set keepalive's MaxConnectionAgeGrace, infinite by default: it bounds how long a connection " +
 			"drains",
 		keepalive,

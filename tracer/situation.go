@@ -53,6 +53,12 @@ func (s *situation) isClient() bool {
 // isFrozen reports whether a Send waits for a socket that takes nothing more.
 func (s *situation) isFrozen() bool { return s.open() && s.frozen(s.rpc, &s.holder) != nil }
 
+// isDraining reports whether the connection of an RPC has been draining since
+// before the stop.
+func (s *situation) isDraining() bool {
+	return s.Kind == HolderRPC && s.rpc != nil && s.drainingSince(s.rpc) != nil
+}
+
 // accepting reports whether an accept loop is to blame.
 func (s *situation) accepting() bool {
 	return s.Kind == HolderListener && s.key.part == "accept"
