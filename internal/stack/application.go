@@ -12,6 +12,7 @@ const (
 	transport = grpc + "/internal/transport"
 	ourselves = "github.com/gracetrace/gracetrace"
 	sensors   = ourselves + "/interceptors"
+	protobuf  = "google.golang.org/protobuf" // reads and writes grpc's messages
 )
 
 // standard are the first elements of the standard library's import paths. A
@@ -46,7 +47,7 @@ func under(pkg, root string) bool {
 }
 
 // application reports whether a frame is of neither the runtime, the standard
-// library, grpc, code generated for grpc, nor gracetrace.
+// library, grpc, protobuf, code generated for grpc, nor gracetrace.
 func (f *Frame) application() bool {
 	if f.Elided || f.Function == "panic" {
 		return false
@@ -54,7 +55,7 @@ func (f *Frame) application() bool {
 	pkg, base := f.Package(), f.File[strings.LastIndexAny(f.File, `/\`)+1:]
 	first, _, _ := strings.Cut(pkg, "/")
 	switch {
-	case standard[first], strings.HasSuffix(base, ".pb.go"), f.generated():
+	case standard[first], strings.HasSuffix(base, ".pb.go"), f.generated(), under(pkg, protobuf):
 		return false
 	case under(pkg, grpc):
 		return slices.ContainsFunc(services, func(s string) bool { return under(pkg, s) })
