@@ -8,6 +8,7 @@ import (
 	"io"
 	"net"
 	"strings"
+	"sync"
 	"testing/synctest"
 	"time"
 
@@ -16,6 +17,7 @@ import (
 	"google.golang.org/grpc/credentials/insecure"
 	healthv1 "google.golang.org/grpc/health/grpc_health_v1"
 	"google.golang.org/grpc/metadata"
+	reflectionv1 "google.golang.org/grpc/reflection/grpc_reflection_v1"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/durationpb"
 
@@ -26,6 +28,7 @@ import (
 const (
 	someone    = "ada"    // whom every client greets
 	kindVanish = "vanish" // a command, and the kind of its client
+	kindUnread = "unread" // reads none of its answer
 )
 
 // healthy is a client as users have it.
@@ -110,11 +113,21 @@ func (s *story) call(args arguments) (string, error) {
 	if call, ok := args.keys["stops"]; ok {
 		name = pleaseStop + call
 	}
+	times, err := args.number("times", 1)
+	if err != nil {
+		return "", err
+	}
 	return "", s.healthy(args, "call", func(ctx context.Context, c grpc.ClientConnInterface) {
-		// What it answers is not the story.
-		_, _ = greeterv1.NewGreeterClient(c).SayHello(ctx, &greeterv1.SayHelloRequest{
-			Name: name, Duration: durationpb.New(hold), IgnoreCancel: args.has("ignore"),
-		})
+		var calls sync.WaitGroup
+		for range times {
+			calls.Go(func() {
+				// What it answers is not the story.
+				_, _ = greeterv1.NewGreeterClient(c).SayHello(ctx, &greeterv1.SayHelloRequest{
+					Name: name, Duration: durationpb.New(hold), IgnoreCancel: args.has("ignore"),
+				})
+			})
+		}
+		calls.Wait()
 	})
 }
 
@@ -135,6 +148,10 @@ func openStream(ctx context.Context, conn grpc.ClientConnInterface, kind string,
 	switch kind {
 	case "health":
 		return watchHealth(ctx, healthv1.NewHealthClient(conn))
+	case "busy":
+		return talk(ctx, c)
+	case "reflection":
+		return reflect(ctx, reflectionv1.NewServerReflectionClient(conn))
 	case "watch":
 		w, err := c.Watch(ctx, &greeterv1.WatchRequest{Name: someone, Interval: durationpb.New(time.Hour)})
 		if err != nil {
@@ -183,12 +200,16 @@ func (s *story) connect(cmd string, args arguments) (string, error) {
 		<-p.Ready()
 		return "", nil
 	}
-	p, err := connect(kind, dial, s.helloFor(hold, args))
+	calls := s.helloFor(hold, args)
+	if kind == kindUnread {
+		calls = []servertest.Call{hello(strings.Repeat(someone, smallWindow), hold, false)}
+	}
+	p, err := connect(kind, dial, calls)
 	if err != nil {
 		return "", err
 	}
 	s.add(kind, p)
-	if kind != kindVanish {
+	if kind != kindVanish && kind != kindUnread {
 		<-p.Ready()
 		return "", nil
 	}
@@ -207,11 +228,61 @@ func (s *story) open(args arguments) error {
 		return fmt.Errorf("there is no such client: %q", args.first)
 	}
 	for _, call := range s.helloFor(hold, args) {
-		if _, err := c.Open(call); err != nil {
+		stream, err := c.Open(call)
+		if err != nil {
+			return err
+		}
+		s.calls[args.first] = append(s.calls[args.first], stream)
+	}
+	return nil
+}
+
+// cancel resets what open has opened.
+func (s *story) cancel(name string) error {
+	for _, stream := range s.calls[name] {
+		if err := stream.Cancel(); err != nil {
 			return err
 		}
 	}
+	delete(s.calls, name)
 	return nil
+}
+
+// smallWindow is that of a client which reads none of its answer.
+const smallWindow = 1 << 10
+
+// talk sends a message every 300 ms.
+func talk(ctx context.Context, c greeterv1.GreeterClient) error {
+	chat, err := c.Chat(ctx)
+	for err == nil {
+		if err = chat.Send(&greeterv1.ChatRequest{Text: "hello"}); err != nil {
+			break
+		}
+		if _, err = chat.Recv(); err != nil {
+			break
+		}
+		select {
+		case <-time.After(300 * time.Millisecond):
+		case <-ctx.Done():
+			err = ctx.Err()
+		}
+	}
+	return err
+}
+
+// reflect asks what services there are, and leaves the stream open as tools do.
+func reflect(ctx context.Context, c reflectionv1.ServerReflectionClient) error {
+	r, err := c.ServerReflectionInfo(ctx)
+	if err != nil {
+		return err
+	}
+	if err := r.Send(&reflectionv1.ServerReflectionRequest{
+		MessageRequest: &reflectionv1.ServerReflectionRequest_ListServices{},
+	}); err != nil {
+		return err
+	}
+	_, err = r.Recv()
+	return err
 }
 
 // watchFor is a Watch whose greetings fill any window.
@@ -229,13 +300,17 @@ func (*story) helloFor(hold time.Duration, args arguments) []servertest.Call {
 	if hold == 0 {
 		return nil
 	}
+	return []servertest.Call{hello(someone, hold, args.has("ignore"))}
+}
+
+func hello(name string, hold time.Duration, ignore bool) servertest.Call {
 	msg, err := proto.Marshal(&greeterv1.SayHelloRequest{
-		Name: someone, Duration: durationpb.New(hold), IgnoreCancel: args.has("ignore"),
+		Name: name, Duration: durationpb.New(hold), IgnoreCancel: ignore,
 	})
 	if err != nil {
 		panic(err) // a message of ours
 	}
-	return []servertest.Call{{Method: greeterv1.Greeter_SayHello_FullMethodName, Message: msg}}
+	return servertest.Call{Method: greeterv1.Greeter_SayHello_FullMethodName, Message: msg}
 }
 
 func connect(kind string, dial servertest.DialFunc, calls []servertest.Call) (servertest.Peer, error) {
@@ -249,6 +324,13 @@ func connect(kind string, dial servertest.DialFunc, calls []servertest.Call) (se
 		return servertest.HalfPreface(ctx, dial)
 	case "slowreader":
 		return servertest.SlowReader(ctx, dial, watchFor(), 0)
+	case kindUnread:
+		return servertest.SlowReader(ctx, dial, calls[0], smallWindow)
+	case "nomessage":
+		return servertest.NoMessage(ctx, dial,
+			servertest.Call{Method: greeterv1.Greeter_SayHello_FullMethodName})
+	case "plain":
+		return servertest.Connect(ctx, dial, servertest.Obedient())
 	case "mute":
 		return servertest.Mute(ctx, dial, calls...)
 	case "linger":

@@ -6,17 +6,24 @@
 // exact, so the timelines are golden to the microsecond.
 //
 //	serve [timeout=D] [grace=D] [tls=wrapped|bare] [listeners=N] [handlers] [unserved] [close=D] [accept=D]
-//	        [health]
+//	        [health] [reflection] [streams=N] [age=D] [peers=bufconn|IP]
+//	        [hook=tagconn|connend|rpcend|limiter|realip|credentials]
 //	        unserved: one more listener is watched and never served;
 //	        handlers: Stop waits for them; close: how long a listener's Close
 //	        takes; accept: how long its Accept stays after that; health: with
-//	        the health service
-//	call [hold=D] [deadline=D] [ignore]      unary, by a healthy client
+//	        the health service; streams: MaxConcurrentStreams; age:
+//	        MaxConnectionAge; peers: where clients come from; hook: what else
+//	        of the application's grpc runs, and where it may hang
+//	hang | release                           the hook does from now on, no more
+//	call [hold=D] [times=N] [deadline=D] [ignore]      unary, by a healthy client
 //	        client=A: behind a proxy, for A; stops=stop|gracefulstop|shutdown:
 //	        its handler makes that call after D
-//	stream watch|upload|chat|health [messages=N]  left open, by a healthy client
-//	connect silent|halftls|nopreface|halfpreface|mute|linger|slowreader [hold=D]
+//	stream watch|upload|chat|busy|health|reflection [messages=N]  left open, by a
+//	        healthy client; busy: a chat that goes on
+//	connect silent|halftls|nopreface|halfpreface|mute|linger|slowreader|unread|
+//	        nomessage|plain [hold=D]
 //	open NAME [hold=D]                       one more RPC of such a client
+//	cancel NAME                              the RPCs that open has opened
 //	vanish hold=D                            resets its connection
 //	stop | gracefulstop | shutdown [in=D]    begins; the story goes on
 //	gracefulstop original                    of grpc's own server, unannounced

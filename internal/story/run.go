@@ -34,13 +34,7 @@ var sourceLine = regexp.MustCompile(`\.go:[0-9]+`)
 // Run runs every story below a folder, each in a bubble of its own.
 func Run(t *testing.T, folder string) {
 	datadriven.Walk(t, folder, func(t *testing.T, path string) {
-		// Up to 1.84 GracefulStop keeps the server's lock while handlers run, and a
-		// Stop that waits for that mutex stops the bubble's clock.
-		minor := 0
-		_, err := fmt.Sscanf(grpc.Version, "1.%d.", &minor)
-		if err == nil && minor < 85 && strings.HasSuffix(path, "u23_force_orphan.txt") {
-			t.Skipf("grpc %s: needs 1.85 to run in a bubble", grpc.Version)
-		}
+		skip(t, path)
 		synctest.Test(t, func(t *testing.T) {
 			s := newStory(t)
 			defer s.close()
@@ -64,6 +58,28 @@ func Run(t *testing.T, folder string) {
 	})
 }
 
+// skip skips the stories of other versions of grpc-go: those whose names end in
+// _since or _before and a minor version.
+func skip(t *testing.T, path string) {
+	minor, bound := 0, 0
+	if _, err := fmt.Sscanf(grpc.Version, "1.%d.", &minor); err != nil {
+		return
+	}
+	// Up to 1.84 GracefulStop keeps the server's lock while handlers run, and a
+	// Stop that waits for that mutex stops the bubble's clock.
+	if minor < 85 && strings.HasSuffix(path, "u23_force_orphan.txt") {
+		t.Skipf("grpc %s: needs 1.85 to run in a bubble", grpc.Version)
+	}
+	name := strings.TrimSuffix(path, ".txt")
+	last := name[strings.LastIndexByte(name, '_')+1:]
+	if _, err := fmt.Sscanf(last, "since%d", &bound); err == nil && minor < bound {
+		t.Skipf("grpc %s: what is told since 1.%d", grpc.Version, bound)
+	}
+	if _, err := fmt.Sscanf(last, "before%d", &bound); err == nil && minor >= bound {
+		t.Skipf("grpc %s: what was told before 1.%d", grpc.Version, bound)
+	}
+}
+
 type story struct {
 	t         *testing.T
 	tracer    *tracer.Tracer
@@ -74,6 +90,8 @@ type story struct {
 	log       *logBuffer
 	spans     *collector
 
+	hooks   hooks
+	calls   map[string][]*servertest.Stream // of clients that misbehave
 	clients map[string]io.Closer
 	order   []string
 	stops   []*stopCall
@@ -96,7 +114,7 @@ type stopCall struct {
 func newStory(t *testing.T) *story {
 	s := &story{
 		t: t, began: time.Now(), log: &logBuffer{}, spans: &collector{},
-		clients: make(map[string]io.Closer),
+		clients: make(map[string]io.Closer), calls: make(map[string][]*servertest.Stream),
 	}
 	t.Setenv("OTEL_SERVICE_NAME", "greeter")
 	tr, err := tracer.New(context.Background(),
@@ -142,6 +160,14 @@ func (s *story) run(d *datadriven.TestData) (string, error) {
 		return "", s.open(args)
 	case "connect", kindVanish:
 		return s.connect(d.Cmd, args)
+	case "cancel":
+		return "", s.cancel(args.first)
+	case "hang":
+		s.hooks.hang()
+		return "", nil
+	case "release":
+		s.hooks.release()
+		return "", nil
 	case "close":
 		return "", s.closeClient(args.first)
 	case "stop", "gracefulstop", "shutdown":
@@ -223,6 +249,7 @@ func (s *story) wait() (string, error) {
 
 // close ends what the story has left running.
 func (s *story) close() {
+	s.hooks.release()
 	for _, name := range slices.Backward(s.order) {
 		if c, ok := s.clients[name]; ok {
 			_ = c.Close()

@@ -10,6 +10,7 @@ import (
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials"
+	"google.golang.org/grpc/keepalive"
 
 	"github.com/gracetrace/gracetrace/interceptors"
 	"github.com/gracetrace/gracetrace/internal/selfsigned"
@@ -24,6 +25,7 @@ type portListener struct {
 	addr        net.TCPAddr
 	close       time.Duration // how long Close takes
 	acceptStays time.Duration // how long Accept stays after Close
+	peers       string        // where clients come from, if not from the network
 }
 
 func (l *portListener) Addr() net.Addr { return &l.addr }
@@ -37,9 +39,54 @@ func (l *portListener) Accept() (net.Conn, error) {
 	c, err := l.Listener.Accept()
 	if err != nil {
 		<-time.After(l.acceptStays)
+		return nil, err
 	}
-	return c, err
+	return from(c, l.peers), nil
 }
+
+// limits are options of grpc's about what clients may do.
+func limits(args arguments) (opts []grpc.ServerOption, err error) {
+	streams, err := args.number("streams", 0)
+	if err != nil {
+		return nil, err
+	}
+	if streams > 0 {
+		opts = append(opts, grpc.MaxConcurrentStreams(uint32(streams))) //nolint:gosec // a few
+	}
+	age, err := args.duration("age", 0)
+	if age > 0 {
+		opts = append(opts, grpc.KeepaliveParams(keepalive.ServerParameters{MaxConnectionAge: age}))
+	}
+	return opts, err
+}
+
+// nearConn is a connection whose peer is not on the network.
+type nearConn struct {
+	net.Conn
+	peer net.Addr
+}
+
+func (c *nearConn) RemoteAddr() net.Addr { return c.peer }
+
+// from gives a connection a peer: bufconn, or a port of an address.
+func from(c net.Conn, where string) net.Conn {
+	switch where {
+	case "":
+		return c
+	case "bufconn":
+		return &nearConn{c, memoryAddr{}}
+	}
+	port := c.RemoteAddr().(*net.TCPAddr).Port
+	return &nearConn{c, &net.TCPAddr{IP: net.ParseIP(where), Port: port}}
+}
+
+// memoryAddr is the address of both ends of a bufconn connection.
+type memoryAddr struct{}
+
+// Network implements net.Addr.
+func (memoryAddr) Network() string { return "bufconn" }
+
+func (memoryAddr) String() string { return "bufconn" }
 
 // serve starts the server on one or more memory listeners.
 func (s *story) serve(args arguments) (string, error) {
@@ -63,7 +110,15 @@ func (s *story) serve(args arguments) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	opts := []grpc.ServerOption{server.GracePeriod(grace)}
+	opts, err := s.hookOptions(args)
+	if err != nil {
+		return "", err
+	}
+	more, err := limits(args)
+	if err != nil {
+		return "", err
+	}
+	opts = append(append(opts, more...), server.GracePeriod(grace))
 	if args.has("handlers") {
 		opts = append(opts, grpc.WaitForHandlers(true))
 	}
@@ -91,7 +146,7 @@ func (s *story) serve(args arguments) (string, error) {
 		s.listeners = append(s.listeners, l)
 		s.serveOn(&portListener{
 			Listener: l, addr: net.TCPAddr{IP: l.Addr().(*net.TCPAddr).IP, Port: 50051 + i},
-			close: closeTakes, acceptStays: acceptStays,
+			close: closeTakes, acceptStays: acceptStays, peers: args.keys["peers"],
 		})
 	}
 	return "", nil

@@ -9,6 +9,7 @@ import (
 
 	"google.golang.org/grpc/health"
 	healthv1 "google.golang.org/grpc/health/grpc_health_v1"
+	"google.golang.org/grpc/reflection"
 
 	"github.com/gracetrace/gracetrace/internal/greeter"
 	greeterv1 "github.com/gracetrace/gracetrace/proto/greeter/v1"
@@ -17,6 +18,9 @@ import (
 // register gives the server its services.
 func (s *story) register(args arguments) {
 	greeterv1.RegisterGreeterServer(s.server, &stopper{stop: s.stopNow})
+	if args.has("reflection") {
+		reflection.Register(s.server)
+	}
 	if args.has("health") {
 		h := health.NewServer()
 		h.SetServingStatus("", healthv1.HealthCheckResponse_SERVING)
