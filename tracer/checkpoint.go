@@ -92,7 +92,10 @@ func (s *spans) checkpoint(tl *timeline, views []phaseView) {
 	}, tl.left(tl.now).attrs(keyEndLeft)...)
 	s.emit(id, s.started, spanCheckpoint+string(v.phase), b, attrs)
 	for i, hb := range within(b, open) {
-		s.emit(newSpanID(), id, open[i].tell().name, hb, open[i].attributes(v.phase))
+		h := open[i].tell()
+		sp := s.span(newSpanID(), id, h.name, hb, h.attributes(v.phase))
+		sp.Links = h.links()
+		s.session.Emit(sp)
 	}
 }
 

@@ -271,9 +271,7 @@ func (s *spans) tree(parent trace.SpanID, b bounds, c chosen, phase Phase) {
 		s.sent[h.key] = true
 		id := s.id(h.key)
 		sp := s.span(id, parent, h.name, hb, h.attributes(phase))
-		if h.link.IsValid() && h.link.IsSampled() {
-			sp.Links = []trace.Link{{SpanContext: h.link}}
-		}
+		sp.Links = h.links()
 		if len(h.children) > 0 {
 			c.due = pointers(h.children)
 			s.tree(id, hb, c, phase)
@@ -281,6 +279,14 @@ func (s *spans) tree(parent trace.SpanID, b bounds, c chosen, phase Phase) {
 		}
 		s.session.Emit(sp)
 	}
+}
+
+// links are to the application's own span of an RPC, if it is sampled.
+func (h *holder) links() []trace.Link {
+	if !h.link.IsValid() || !h.link.IsSampled() {
+		return nil
+	}
+	return []trace.Link{{SpanContext: h.link}}
 }
 
 // summary sends one span for the holders among hs that have none.
