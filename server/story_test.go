@@ -13,6 +13,9 @@ import (
 )
 
 func TestMain(m *testing.M) {
+	if os.Getenv(envExit) != "" {
+		exitAfterServe()
+	}
 	// The runtime starts its signal goroutine at the first use, which must not be
 	// in a bubble.
 	c := make(chan os.Signal, 1)

@@ -152,8 +152,12 @@ func openStream(ctx context.Context, conn grpc.ClientConnInterface, kind string,
 		return talk(ctx, c)
 	case "reflection":
 		return reflect(ctx, reflectionv1.NewServerReflectionClient(conn))
-	case "watch":
-		w, err := c.Watch(ctx, &greeterv1.WatchRequest{Name: someone, Interval: durationpb.New(time.Hour)})
+	case "watch", "once":
+		req := &greeterv1.WatchRequest{Name: someone, Interval: durationpb.New(time.Hour)}
+		if kind == "once" {
+			req.Count = 1
+		}
+		w, err := c.Watch(ctx, req)
 		if err != nil {
 			return err
 		}

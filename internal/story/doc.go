@@ -14,12 +14,13 @@
 //	        the health service; streams: MaxConcurrentStreams; age:
 //	        MaxConnectionAge; peers: where clients come from; hook: what else
 //	        of the application's grpc runs, and where it may hang
-//	hang | release                           the hook does from now on, no more
+//	hang, release                            the hook does from now on, no more
 //	call [hold=D] [times=N] [deadline=D] [ignore]      unary, by a healthy client
 //	        client=A: behind a proxy, for A; stops=stop|gracefulstop|shutdown:
 //	        its handler makes that call after D
-//	stream watch|upload|chat|busy|health|reflection [messages=N]  left open, by a
-//	        healthy client; busy: a chat that goes on
+//	stream watch|upload|chat|busy|health|reflection|once [messages=N]  left open,
+//	        by a healthy client; busy: a chat that goes on; once: a watch that
+//	        ends after one message
 //	connect silent|halftls|nopreface|halfpreface|mute|linger|slowreader|unread|
 //	        nomessage|plain [hold=D]
 //	open NAME [hold=D]                       one more RPC of such a client

@@ -44,6 +44,16 @@ func (l *portListener) Accept() (net.Conn, error) {
 	return from(c, l.peers), nil
 }
 
+// more are the options that few stories set.
+func (s *story) more(args arguments) ([]grpc.ServerOption, error) {
+	hooks, err := s.hookOptions(args)
+	if err != nil {
+		return nil, err
+	}
+	bounds, err := limits(args)
+	return append(hooks, bounds...), err
+}
+
 // limits are options of grpc's about what clients may do.
 func limits(args arguments) (opts []grpc.ServerOption, err error) {
 	streams, err := args.number("streams", 0)
@@ -73,20 +83,23 @@ func from(c net.Conn, where string) net.Conn {
 	switch where {
 	case "":
 		return c
-	case "bufconn":
+	case inMemory:
 		return &nearConn{c, memoryAddr{}}
 	}
 	port := c.RemoteAddr().(*net.TCPAddr).Port
 	return &nearConn{c, &net.TCPAddr{IP: net.ParseIP(where), Port: port}}
 }
 
+// inMemory is what bufconn calls its network and its addresses.
+const inMemory = "bufconn"
+
 // memoryAddr is the address of both ends of a bufconn connection.
 type memoryAddr struct{}
 
 // Network implements net.Addr.
-func (memoryAddr) Network() string { return "bufconn" }
+func (memoryAddr) Network() string { return inMemory }
 
-func (memoryAddr) String() string { return "bufconn" }
+func (memoryAddr) String() string { return inMemory }
 
 // serve starts the server on one or more memory listeners.
 func (s *story) serve(args arguments) (string, error) {
@@ -110,15 +123,11 @@ func (s *story) serve(args arguments) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	opts, err := s.hookOptions(args)
+	opts, err := s.more(args)
 	if err != nil {
 		return "", err
 	}
-	more, err := limits(args)
-	if err != nil {
-		return "", err
-	}
-	opts = append(append(opts, more...), server.GracePeriod(grace))
+	opts = append(opts, server.GracePeriod(grace))
 	if args.has("handlers") {
 		opts = append(opts, grpc.WaitForHandlers(true))
 	}
