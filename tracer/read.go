@@ -15,6 +15,9 @@ import (
 const (
 	maxInput = 256 << 20 // of ReadReports, in bytes
 	maxDepth = 100       // of its JSON; what we write nests less than 20 deep
+	// maxCommas bounds the values of its JSON: an empty object takes 2 bytes of a
+	// file and 300 of memory. The largest shutdown has less than 200,000.
+	maxCommas = 4_000_000
 )
 
 // ReadReports reads reports from a file of any of these formats, or of several
@@ -29,7 +32,8 @@ const (
 // Of spans it makes a report for each shutdown among them; one whose end never
 // came has the outcome [OutcomeKilled]. Other traces are ignored. The reports are
 // ordered by their start. Errors tell the line and column, and what was expected;
-// an input without a shutdown is an error. It reads at most 256 MiB. Control
+// an input without a shutdown is an error. It reads at most 256 MiB and some
+// 4,000,000 JSON values, more than 20 of the largest shutdowns have. Control
 // characters in texts are replaced.
 func ReadReports(r io.Reader) ([]*Report, error) { return readReports(r, maxInput) }
 
@@ -63,6 +67,7 @@ type input struct {
 	reports []*Report
 	spans   spanSet
 	notes   []Note // about the input
+	commas  int
 }
 
 // empty says what was found where a shutdown was looked for.
@@ -127,6 +132,10 @@ func (in *input) objectEnd(at int) (int, error) {
 		case '}', ']':
 			if depth--; depth == 0 {
 				return i + 1, nil
+			}
+		case ',':
+			if in.commas++; in.commas > maxCommas {
+				return 0, in.errorAt(i, fmt.Errorf("more than %s JSON values", grouped(maxCommas)))
 			}
 		case '"':
 			if i = stringEnd(in.data, i); i < 0 {

@@ -36,6 +36,8 @@ func TestReadErrors(t *testing.T) {
 		{"a wrong duration", `{"version": 1, "phases": [], "duration_us": "9s"}`,
 			`line 1, column 1: duration in microseconds: "\"9s\"" is not a whole number`},
 		{"deep", strings.Repeat(`{"a":`, 101), "line 1, column 501: JSON nested more than 100 deep"},
+		{"many empty values", `{"version": 1, "phases": [` + strings.Repeat("0,", maxCommas) + `0]}`,
+			"line 1, column 8000026: more than 4,000,000 JSON values"},
 		{"no spans", `{"resourceSpans":[]}`, "no shutdown in it: there are no spans"},
 		{"other spans", `{"data":[{"traceID":"1","spans":[{"traceID":"1","spanID":"2"}]}]}`,
 			`no shutdown in it: of 1 trace none has a span "grpc.server.shutdown"`},
