@@ -59,7 +59,7 @@ func crowd() bool {
 		}
 		if err != nil {
 			fmt.Fprintln(os.Stderr, err)
-			os.Exit(1)
+			os.Exit(1) //nolint:forbidigo // a process of its own, as main would
 		}
 	}
 	_, _ = io.Copy(io.Discard, os.Stdin)

@@ -108,7 +108,8 @@ func TestNoGateway(t *testing.T) {
 	local := where(sameProcess)
 	for name, tl := range map[string]*timeline{
 		"silent client": unfinishedAt(9*sec, oneListener, raw(local)),
-		"mute peer":     returnedAt(6*sec, oneListener, conn(goAwayAt(0), finalAt(5*sec), local, goneAt(6*sec))),
+		"mute peer": returnedAt(6*sec, oneListener,
+			conn(goAwayAt(0), finalAt(5*sec), local, goneAt(6*sec))),
 	} {
 		if got := names(tl); !slices.Equal(got, []string{name}) {
 			t.Errorf("%q hold, want %q", got, name)
