@@ -97,7 +97,7 @@ e2e: ## Test against a real Jaeger, built from its module (the first build takes
 lint: format bin/golangci-lint ## Check format, vet and lint every module of go.work
 	@$(notempty)
 	$(GO) vet $(EVERYTHING)
-	@for dir in $(MODULES); do (cd "$$dir"; set -x; $(CURDIR)/bin/golangci-lint run ./...); done
+	@for dir in $(MODULES); do (cd "$$dir"; set -x; $(CURDIR)/bin/golangci-lint run --allow-parallel-runners ./...); done
 
 .PHONY: format
 format: ## Check that gofmt would change nothing
