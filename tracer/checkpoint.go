@@ -19,9 +19,9 @@ const (
 // and to the report, in the same words.
 func (s *Shutdown) checkpoint() {
 	s.countRefused()
-	tl, views := s.view()
+	tl, views := s.news()
 	if s.seekOwn(tl, views, procLimit) {
-		tl, views = s.view()
+		tl, views = s.news()
 	}
 	v := &views[len(views)-1]
 	s.keepCheckpoint(Checkpoint{
@@ -31,6 +31,15 @@ func (s *Shutdown) checkpoint() {
 	s.spans.ended(tl, views)
 	s.spans.checkpoint(tl, views)
 	s.logProgress(tl, v)
+}
+
+// news is a view of the phases of which something has not been sent, and of the
+// last one.
+func (s *Shutdown) news() (*timeline, []phaseView) {
+	tl := s.timeline()
+	lines := tl.phases()
+	last := lines[len(lines)-1]
+	return tl, tl.viewsOf(append(s.spans.unsent(lines[:len(lines)-1]), last))
 }
 
 // keepCheckpoint puts a checkpoint into the story. How it began and how it ended

@@ -88,12 +88,11 @@ func (s *Shutdown) fallBack() {
 
 // lastView is the view of a shutdown that is over, or given up.
 func (s *Shutdown) lastView() (*timeline, []phaseView) {
-	tl, views := s.view()
+	tl := s.timeline()
 	if tl.returned == never {
 		tl.returned, tl.abandoned = tl.now, true
-		views = tl.views()
 	}
-	return tl, views
+	return tl, tl.views()
 }
 
 // Deliver hands the report to [WithReport]'s function and waits for it, for at

@@ -29,8 +29,8 @@ func millis(d time.Duration) slog.Value {
 	return slog.Float64Value(float64(d.Microseconds()) / 1e3)
 }
 
-func (s *Shutdown) logStarted(snap *watch.Snapshot) {
-	args := []any{"connections", len(snap.Conns), "rpcs", len(snap.RPCs)}
+func (s *Shutdown) logStarted(o *watch.Outline) {
+	args := []any{"connections", o.Conns, "rpcs", o.RPCs}
 	if b := s.announced().Budget; b > 0 {
 		args = append(args, "budget_ms", millis(b))
 	}

@@ -29,8 +29,8 @@ type refusal struct {
 
 // begin is called right after the call. A server whose connections are not known
 // to be sockets has nothing that the kernel could refuse.
-func (r *refusal) begin(snap *watch.Snapshot) {
-	for _, l := range snap.Listeners {
+func (r *refusal) begin(listeners []watch.ListenerState) {
+	for _, l := range listeners {
 		if l.Socket {
 			r.call = countResets()
 			return

@@ -147,8 +147,10 @@ func (s *Shutdown) Forced() (held []Holder) {
 	s.guard(s.lookBeforeForce)
 	now := s.t.table.Now()
 	s.guard(func() {
-		_, views := s.view()
-		for _, h := range longest(openHolders(&views[len(views)-1]), maxBars) {
+		tl := s.timeline()
+		lines := tl.phases()
+		v := &tl.viewsOf(lines[len(lines)-1:])[0]
+		for _, h := range longest(openHolders(v), maxBars) {
 			held = append(held, h.tell().Holder)
 		}
 	})
@@ -180,17 +182,20 @@ func (s *Shutdown) run() {
 	timer := time.NewTimer(due - time.Duration(s.t.table.Now()-s.builder.call))
 	defer timer.Stop()
 	looked := false
+	var ended <-chan time.Time // nil: no phase may have ended since the last look
 	for {
 		select {
 		case <-s.stop:
 			return
 		case <-s.wake:
-			s.guard(func() {
-				if tl := s.timeline(); s.spans.pending(tl) {
-					s.spans.advance(tl, tl.viewsOf(tl.knownPhases()))
-				}
-			})
+			if ended == nil {
+				ended = time.After(endedDelay)
+			}
+		case <-ended:
+			ended = nil
+			s.guard(s.phasesEnded)
 		case <-timer.C:
+			ended = nil // the checkpoint sends them
 			if due >= lookAt && !looked { // one that comes late may skip others
 				looked = true
 				s.guard(func() { s.look(dumpLimit) })
@@ -205,15 +210,27 @@ func (s *Shutdown) run() {
 	}
 }
 
+// endedDelay is how long the phases that have ended wait to be sent, unless a
+// checkpoint comes first: a look costs as much as the server has connections, and
+// most stops end before it is taken.
+const endedDelay = 500 * time.Millisecond
+
+// phasesEnded sends the phases that have ended.
+func (s *Shutdown) phasesEnded() {
+	if tl := s.timeline(); s.spans.pending(tl) {
+		s.spans.advance(tl, tl.viewsOf(s.spans.unsent(tl.knownPhases())))
+	}
+}
+
 // begin sends and logs that the shutdown has started.
 func (s *Shutdown) begin() (unfollow func()) {
 	unfollow = func() {}
 	s.guard(func() {
 		s.spans.begin(s.announced())
-		snap := s.t.table.Snapshot()
-		s.refusal.begin(&snap)
-		unfollow = s.followCancels(snap.RPCs)
-		s.logStarted(&snap)
+		o := s.t.table.Outline(maxFollowed)
+		s.refusal.begin(o.Listeners)
+		unfollow = s.followCancels(o.Some)
+		s.logStarted(&o)
 	})
 	return unfollow
 }
@@ -226,10 +243,7 @@ const maxFollowed = 1000
 func (s *Shutdown) followCancels(rpcs []watch.RPCState) (unfollow func()) {
 	graceful := s.announced().Graceful
 	var stops []func() bool
-	for _, r := range rpcs[:min(len(rpcs), maxFollowed)] {
-		if r.End != 0 {
-			continue
-		}
+	for _, r := range rpcs {
 		// GracefulStop cancels nothing; Stop may have done it just now.
 		if graceful && r.Ctx.Err() == context.Canceled {
 			s.mu.Lock()

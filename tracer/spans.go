@@ -144,6 +144,13 @@ func (tl *timeline) knownPhases() []phaseLine {
 	return lines
 }
 
+// unsent returns those of some phases that have not been sent.
+func (s *spans) unsent(lines []phaseLine) []phaseLine {
+	return slices.DeleteFunc(slices.Clone(lines), func(l phaseLine) bool {
+		return s.sent[(&phaseView{phaseLine: l}).key()]
+	})
+}
+
 // pending reports whether advance has something to send. It costs less than the
 // views that advance needs.
 func (s *spans) pending(tl *timeline) bool {
