@@ -46,13 +46,14 @@ func (c *Conn) FramesSeen() {
 func (c *Conn) StreamOpened(id uint32, ended bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if ended {
-		c.endSide(id)
-	}
-	if id <= c.maxStream || c.finalGoAway != 0 && id > c.lastStream {
-		// Trailers, or a protocol error that grpc will answer; or too late:
-		// grpc drops a stream above the final GOAWAY's without a word.
+	if id <= c.maxStream { // trailers, or a protocol error that grpc will answer
+		if ended {
+			c.endSide(id)
+		}
 		return
+	}
+	if c.finalGoAway != 0 && id > c.lastStream {
+		return // too late: grpc drops it without a word
 	}
 	c.maxStream = id
 	if c.srv.watchedSince.get() != 0 {
@@ -84,8 +85,10 @@ func (c *Conn) endSide(id uint32) {
 }
 
 // forgetStream takes a stream out that is open. c.mu must be held.
-func (c *Conn) forgetStream(id uint32) {
-	c.endSide(id)
+func (c *Conn) forgetStream(id uint32, s side) {
+	if s == sideOpen {
+		c.halfOpen--
+	}
 	delete(c.streams, id)
 }
 
@@ -94,10 +97,11 @@ func (c *Conn) forgetStream(id uint32) {
 func (c *Conn) StreamClosed(id uint32) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if _, ok := c.streams[id]; !ok {
+	s, ok := c.streams[id]
+	if !ok {
 		return
 	}
-	c.forgetStream(id)
+	c.forgetStream(id, s)
 	if len(c.streams) == 0 && c.srv.watchedSince.get() != 0 {
 		c.doneAt = c.srv.Now()
 	}
@@ -112,9 +116,9 @@ func (c *Conn) GoAwaySent(headsUp bool, last uint32) {
 	now := c.srv.Now()
 	if !headsUp && c.finalGoAway == 0 {
 		c.finalGoAway, c.lastStream = now, last
-		for id := range c.streams {
+		for id, s := range c.streams {
 			if id > last {
-				c.forgetStream(id)
+				c.forgetStream(id, s)
 			}
 		}
 	}
