@@ -195,8 +195,9 @@ func (s *Shutdown) run() {
 			ended = nil
 			s.guard(s.phasesEnded)
 		case <-timer.C:
-			ended = nil // the checkpoint sends them
-			if due >= lookAt && !looked { // one that comes late may skip others
+			ended = nil // a checkpoint sends them, too
+			// One that comes late may skip others.
+			if due >= lookAt && !looked {
 				looked = true
 				s.guard(func() { s.look(dumpLimit) })
 			}
