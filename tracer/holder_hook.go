@@ -35,6 +35,9 @@ func (tl *timeline) hooks(p phaseLine) (hs []holder) {
 			key: holderKey{HolderUserHook, uint64(i), string(p.phase)},
 		}
 		h.Kind, h.State, h.Function, h.Source = HolderUserHook, hook.hook, hook.function, hook.source
+		if hook.text != "" {
+			h.attrs = append(h.attrs, attr{keyStacktrace, hook.text})
+		}
 		h.Detail = fmt.Sprintf("%s that had not returned %s after the call", hook.hook, Duration(d.at))
 		if hook.count > 1 {
 			h.Detail = fmt.Sprintf("%s, in %d goroutines", h.Detail, hook.count)

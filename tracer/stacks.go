@@ -62,11 +62,11 @@ func (s *Shutdown) look(limit int) {
 
 // lookBeforeForce dumps the goroutines where the budget has the time for it.
 func (s *Shutdown) lookBeforeForce() {
-	limit := dumpLimit
+	stall := maxStall
 	if b := s.announced().Budget; b > 0 {
-		limit = min(limit, int(min(b/stallShare, maxStall)/stallPer))
+		stall = min(stall, b/stallShare)
 	}
-	s.look(limit)
+	s.look(min(dumpLimit, int(stall/stallPer)))
 }
 
 // dumpLimit is the number of goroutines above which none is dumped.
