@@ -34,7 +34,24 @@ func (r *rpcLine) tell(tl *timeline, h *holder) {
 		tl.tellHandler(h, r)
 		return
 	}
-	h.Detail = strings.Join(append(deadline(r, h.end), tl.rpcDetail(r, h)...), ", ")
+	words := tl.lateRPC(r)
+	words = append(words, deadline(r, h.end)...)
+	h.Detail = strings.Join(append(words, tl.rpcDetail(r, h)...), ", ")
+}
+
+// lateRPC says of an RPC that it came when the server was stopping, which a
+// connection takes until its final GOAWAY.
+func (tl *timeline) lateRPC(r *rpcLine) []string {
+	if r.begin <= 0 || !tl.graceful {
+		return nil
+	}
+	s := "begun " + Duration(r.begin).String() + " after the call"
+	if r.conn >= 0 {
+		if w, ok := tl.conns[r.conn].window(); ok && w >= worthShowing {
+			s += ", " + Duration(w).String() + " between its connection's GOAWAYs"
+		}
+	}
+	return []string{s}
 }
 
 // tellHandler says what a handler does whose connection is gone.
