@@ -15,6 +15,7 @@ import (
 
 	"github.com/gracetrace/gracetrace/internal/greeter"
 	"github.com/gracetrace/gracetrace/internal/servertest"
+	"github.com/gracetrace/gracetrace/internal/watch"
 	greeterv1 "github.com/gracetrace/gracetrace/proto/greeter/v1"
 	"github.com/gracetrace/gracetrace/server"
 	"github.com/gracetrace/gracetrace/tracer"
@@ -36,6 +37,18 @@ func onTCP(t *testing.T, s *server.Server) servertest.DialFunc {
 	return servertest.DialTCP(lis.Addr().String())
 }
 
+// notReading returns once the server does not read from its only connection.
+func notReading(tr *tracer.Tracer) {
+	poll := time.NewTicker(10 * time.Millisecond)
+	defer poll.Stop()
+	for range poll.C {
+		snap := tr.Table().Snapshot()
+		if c := snap.Conns[0]; !c.Reading && snap.At-c.LastRead > watch.Instant(100*time.Millisecond) {
+			return
+		}
+	}
+}
+
 // sayHello is a call of the demo service.
 var sayHello = servertest.Call{Method: greeterv1.Greeter_SayHello_FullMethodName}
 
@@ -48,8 +61,8 @@ func TestX03StreamQuota(t *testing.T) {
 		t.Skip("takes seconds")
 	}
 	var report *tracer.Report
-	s := server.New(newTracer(t, tracer.WithReport(func(r *tracer.Report) { report = r })),
-		grpc.MaxConcurrentStreams(1))
+	tr := newTracer(t, tracer.WithReport(func(r *tracer.Report) { report = r }))
+	s := server.New(tr, grpc.MaxConcurrentStreams(1))
 	o := &orphanage{
 		begun: make(chan struct{}), lost: make(chan struct{}), release: make(chan struct{}),
 	}
@@ -72,6 +85,7 @@ func TestX03StreamQuota(t *testing.T) {
 	if _, err := peer.Open(next); err != nil {
 		t.Fatal(err)
 	}
+	notReading(tr)
 	// Until after the second checkpoint: at the first the GOAWAY phase may last.
 	time.AfterFunc(3500*time.Millisecond, func() { close(o.release); _ = peer.Abort() })
 	s.GracefulStop()
