@@ -65,7 +65,7 @@ var connStates = []connState{
 		func(e *connEvidence) bool { return e.streams > 0 && e.handlers > 0 && !e.tl.interceptor(e.h) },
 		func(e *connEvidence) string {
 			return fmt.Sprintf("%d %s still open although the handlers have returned: "+
-				"the client does not read the answer", e.streams, plural(e.streams, "stream"))
+				"the client does not read the answer%s", e.streams, plural(e.streams, "stream"), e.unless())
 		},
 	}, {
 		ruleIncomplete, stateIncomplete,
@@ -91,7 +91,7 @@ var connStates = []connState{
 		},
 		func(e *connEvidence) string {
 			return fmt.Sprintf("its last stream was closed %s after the handlers had returned: "+
-				"the client did not read the answer", Duration(e.streamsDone-e.lastRPC))
+				"the client did not read the answer%s", Duration(e.streamsDone-e.lastRPC), e.unless())
 		},
 	}, {
 		ruleDraining, stateDraining, func(e *connEvidence) bool { return e.goAway < 0 },
@@ -200,6 +200,15 @@ func (tl *timeline) interceptor(h *holder) bool {
 		}
 	}
 	return false
+}
+
+// unless is the other thing that a stream without a handler may be in, if no dump
+// has shown that it is not.
+func (e *connEvidence) unless() string {
+	if e.tl.noInterceptor(e.h) {
+		return ""
+	}
+	return ", or an interceptor has its stream"
 }
 
 // noInterceptor reports whether the goroutines have shown that no interceptor

@@ -93,13 +93,13 @@ func TestWhichPartIsBlamed(t *testing.T) {
 			"bytes that a peer does not read: the handler has returned",
 			unfinishedAt(9*sec, oneListener, conn(told(0), streams(1)), unary(-sec, 2*sec)),
 			c1 + "bytes unsent: 1 stream still open although the handlers have returned: " +
-				"the client does not read the answer",
+				"the client does not read the answer, or an interceptor has its stream",
 		}, {
 			"bytes that it read at last",
 			returnedAt(9*sec, oneListener,
 				conn(told(0), streamsDone(9*sec), goneAt(9*sec)), unary(-sec, 2*sec)),
 			c1 + "bytes unsent: its last stream was closed 7.0s after the handlers had returned: " +
-				"the client did not read the answer",
+				"the client did not read the answer, or an interceptor has its stream",
 		}, {
 			"streams that no interceptor sees, cut by the peer: no linger",
 			returnedAt(9*sec, oneListener, conn(told(0), streams(2), goneAt(9*sec))),

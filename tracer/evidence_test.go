@@ -98,9 +98,14 @@ func TestEvidence(t *testing.T) {
 			unfinishedAt(9*sec, oneListener, conn(goAwayAt(-sec), ackedAt(-sec))),
 			c1 + "already draining: its GOAWAY left 1.0s before the stop (max age or max idle): it gets no new one",
 		}, {
+			"bytes unsent, and the stacks show no interceptor", PhaseConnWait,
+			unfinishedAt(9*sec, oneListener, conn(told(0), streams(1)), unary(-sec, 2*sec), dumpAt3s()),
+			c1 + "bytes unsent: 1 stream still open although the handlers have returned: " +
+				"the client does not read the answer",
+		}, {
 			"a message that never comes, seen by its frames", PhaseConnWait,
 			unfinishedAt(9*sec, oneListener, conn(told(0), halfOpen(1)), unary(-sec, never)),
-			call + "message incomplete: no deadline, the client has not sent all of its message",
+			call + "message incomplete: no deadline, the client has not ended its message",
 		}, {
 			"the same with a stream beside it: it may be the stream's", PhaseConnWait,
 			unfinishedAt(9*sec, oneListener, conn(told(0), halfOpen(2)),

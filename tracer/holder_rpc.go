@@ -39,6 +39,15 @@ func (r *rpcLine) tell(tl *timeline, h *holder) {
 	h.Detail = strings.Join(append(words, tl.rpcDetail(r, h)...), ", ")
 }
 
+// incomplete says what has not come of a message. That the client has not ended
+// its side of the stream may mean that it never does.
+func (tl *timeline) incomplete(r *rpcLine) string {
+	if s, _ := tl.stack(r.id); s.decoding {
+		return "the client has not sent all of its message"
+	}
+	return "the client has not ended its message"
+}
+
 // lateRPC says of an RPC that it came when the server was stopping, which a
 // connection takes until its final GOAWAY.
 func (tl *timeline) lateRPC(r *rpcLine) []string {
@@ -157,7 +166,7 @@ func (tl *timeline) rpcDetail(r *rpcLine, h *holder) []string {
 		words = append(words, fmt.Sprintf("its handler made %s%s and waits for itself",
 			tl.stopFrom(r), tl.at(r)))
 	case stateIncomplete:
-		words = append(words, "the client has not sent all of its message")
+		words = append(words, tl.incomplete(r))
 	case stateInRecv:
 		words = append(words, tl.blockedIn("Recv", &r.recv, r, h))
 	case stateInSend:
