@@ -46,9 +46,7 @@ var connStates = []connState{
 		},
 	}, {
 		ruleNotReading, stateReaderBlocked,
-		func(e *connEvidence) bool {
-			return e.h.Open && !e.reading && e.h.end-e.lastRead >= readerBlocked
-		},
+		func(e *connEvidence) bool { return e.notRead(e.h.start, e.h.end) },
 		(*connEvidence).notReading,
 	}, {
 		ruleUnsent, stateGoAwayUnsent,
@@ -104,7 +102,10 @@ func (e *connEvidence) half() time.Duration { return (e.h.end - e.h.start) / 2 }
 
 // notReading says what keeps grpc's reader from reading, as far as it is known.
 func (e *connEvidence) notReading() string {
-	s := "nothing has been read from it for " + Duration(e.h.end-e.lastRead).String()
+	s := "nothing has been read from it for " + Duration(min(e.unread[1], e.h.end)-e.unread[0]).String()
+	if e.unread[1] < e.h.end {
+		s = "nothing was read from it for " + Duration(e.unread[1]-e.unread[0]).String()
+	}
 	if e.ignoring > 0 {
 		return fmt.Sprintf("%s: %d %s of cancelled RPCs still %s, which use up its stream quota",
 			s, e.ignoring, plural(e.ignoring, "handler"), verb(e.ignoring, "runs", "run"))

@@ -140,7 +140,8 @@ func (d dice) transport(c *connLine) {
 		}
 	}
 	if d.one(4) {
-		c.reading, c.lastRead = false, d.past(max(c.settled, d.tl.now-time.Duration(d.IntN(8))*grid))
+		since := d.past(max(c.settled, d.tl.now-time.Duration(d.IntN(16))*grid))
+		c.unread = [2]time.Duration{since, either(d, never, since+sec+time.Duration(d.IntN(12))*grid)}
 	}
 	c.streams = d.IntN(4) * d.IntN(2)
 	c.halfOpen = either(d, 0, c.streams, c.streams/2)

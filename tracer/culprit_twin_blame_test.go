@@ -164,10 +164,11 @@ func passOn(tl *timeline, p phaseLine, h *placed) *suspect {
 	ack, linger := ackOf(tl, p, h.conn), lingerOf(tl, p, h.conn)
 
 	part := letGoLast(rpcs)
-	if ack != nil && (part == nil || letsGoLater(ack, part)) {
+	if ack != nil && !nobodyRead(h.conn, ack) && (part == nil || letsGoLater(ack, part)) {
 		part = ack
 	}
-	if linger != nil && (part == nil || linger.still || linger.held() > part.held()) {
+	if linger != nil && !nobodyRead(h.conn, linger) &&
+		(part == nil || linger.still || linger.held() > part.held()) {
 		part = linger
 	}
 

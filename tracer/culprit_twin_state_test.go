@@ -41,6 +41,21 @@ func handshakeIs(tl *timeline, c *connLine) State {
 	return stateTCP
 }
 
+// nobodyRead is whether grpc's reader did not read for half of a place, or does
+// not at its end and has not for 1 s.
+func nobodyRead(c *connLine, h *placed) bool {
+	read, unread := time.Duration(0), time.Duration(0)
+	for at := h.start; at < h.end; at += ms {
+		if c.unread[0] <= at && at < c.unread[1] {
+			unread += ms
+		} else {
+			read += ms
+		}
+	}
+	nowNot := c.unread[0] <= h.end && h.end <= c.unread[1]
+	return unread > 0 && unread >= read || nowNot && h.end-c.unread[0] >= sec
+}
+
 // connIs is what a connection was doing that keeps the blame in conn wait. rpcs
 // are those among its parts.
 func connIs(tl *timeline, p phaseLine, h *placed, rpcs []placed) State {
@@ -56,7 +71,7 @@ func connIs(tl *timeline, p phaseLine, h *placed, rpcs []placed) State {
 		return ""
 	case writeBlockedAt(c, h.end):
 		return stateWriteBlocked
-	case h.still && !c.reading && h.end-c.lastRead >= sec:
+	case nobodyRead(c, h):
 		return stateReaderBlocked
 	case tl.graceful && c.goAway > h.end:
 		return stateGoAwayUnsent

@@ -69,7 +69,8 @@ func raw(changes ...connChange) change {
 		c := connLine{
 			id: uint64(n), peer: fmt.Sprintf("10.0.0.%d:%d", n, 40000+n), listener: "10.0.0.100:50051",
 			accepted: -time.Minute, handshake: -time.Minute, settled: never,
-			timeout: 2 * time.Minute, writeSince: never, reading: true, lastLate: never,
+			timeout: 2 * time.Minute, writeSince: never, lastLate: never,
+			unread:    [2]time.Duration{never, never},
 			longWrite: [2]time.Duration{never, never}, goAway: never, pingAck: never,
 			finalGoAw: never, streamsDone: never, closed: never, gone: never,
 		}
@@ -110,7 +111,7 @@ func unseen(c *connLine) { c.frames = false }
 
 // notReadSince says that no Read has been in flight since a moment.
 func notReadSince(at time.Duration) connChange {
-	return func(c *connLine) { c.reading, c.lastRead = false, at }
+	return func(c *connLine) { c.unread[0] = at }
 }
 
 // halfOpen says on how many streams the client has not ended its side.

@@ -179,7 +179,8 @@ func (tl *timeline) connParts(h *holder, p phaseLine, c *connLine, rpcs []*rpcLi
 		}
 		e.lastRPC = max(e.lastRPC, rh.end)
 	}
-	if acked && (h.blame < 0 || tl.is(ruleAckLater, tl.later(&ack, &h.children[h.blame]))) {
+	if acked && !tl.is(ruleAckUnread, c.notRead(ack.start, ack.end)) &&
+		(h.blame < 0 || tl.is(ruleAckLater, tl.later(&ack, &h.children[h.blame]))) {
 		h.blame = 0
 	}
 	start := e.lastRPC
@@ -188,7 +189,9 @@ func (tl *timeline) connParts(h *holder, p phaseLine, c *connLine, rpcs []*rpcLi
 	}
 	if l, ok := tl.linger(c, p, start); ok {
 		h.children = append(h.children, l)
-		if h.blame < 0 || tl.is(ruleLinger, l.Open || l.Held > h.children[h.blame].Held) {
+		if tl.is(ruleLingerUnread, c.notRead(l.start, l.end)) {
+			// The peer may have closed: nobody has looked.
+		} else if h.blame < 0 || tl.is(ruleLinger, l.Open || l.Held > h.children[h.blame].Held) {
 			h.blame = len(h.children) - 1
 		}
 	}

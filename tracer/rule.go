@@ -9,17 +9,19 @@ type rule string
 
 // Rules of blame: who is the culprit of a phase.
 const (
-	ruleOpen        rule = "still holds"
-	ruleLast        rule = "let go last"
-	ruleInside      rule = "called from inside"
-	ruleGap         rule = "nobody at the end"
-	ruleAckLater    rule = "ack later"
-	ruleLinger      rule = "longer linger"
-	ruleUnexplained rule = "unexplained"
-	ruleUnknown     rule = "unknown connection"
-	ruleBusiness    rule = "business first"
-	ruleHook        rule = "user hook"
-	ruleLongest     rule = "longest phase"
+	ruleOpen         rule = "still holds"
+	ruleLast         rule = "let go last"
+	ruleInside       rule = "called from inside"
+	ruleGap          rule = "nobody at the end"
+	ruleAckUnread    rule = "ack not read"
+	ruleAckLater     rule = "ack later"
+	ruleLingerUnread rule = "linger not read"
+	ruleLinger       rule = "longer linger"
+	ruleUnexplained  rule = "unexplained"
+	ruleUnknown      rule = "unknown connection"
+	ruleBusiness     rule = "business first"
+	ruleHook         rule = "user hook"
+	ruleLongest      rule = "longest phase"
 )
 
 // Rules of state: what a handshake, a connection or an RPC was doing.

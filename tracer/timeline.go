@@ -149,13 +149,12 @@ type connLine struct {
 	frames             bool
 	goAway             time.Duration
 	pingAck, finalGoAw time.Duration
-	streams            int           // open now
-	halfOpen           int           // of these, those whose client has not ended its side
-	streamsDone        time.Duration // when the last open one was closed
-	late               int           // streams opened since the call
-	lastLate           time.Duration // when the last of those was
-	reading            bool          // a Read is in flight
-	lastRead           time.Duration // when the last Read returned
+	streams            int              // open now
+	halfOpen           int              // of these, those whose client has not ended its side
+	streamsDone        time.Duration    // when the last open one was closed
+	late               int              // streams opened since the call
+	lastLate           time.Duration    // when the last of those was
+	unread             [2]time.Duration // the longest time, of 1 s or more, in which nobody read
 	closed, gone       time.Duration
 }
 
@@ -168,6 +167,15 @@ func (c *connLine) blocked(at time.Duration) (since time.Duration, ok bool) {
 	}
 	since, until := c.longWrite[0], c.longWrite[1]
 	return since, since <= at-goAwayLimit && until >= at && until != never
+}
+
+// notRead reports whether grpc's reader did not read for half of a time, or is
+// not reading at its end and has not for 1 s.
+func (c *connLine) notRead(start, end time.Duration) bool {
+	since, until := c.unread[0], c.unread[1]
+	overlap := min(until, end) - max(since, start)
+	return since <= end && until >= end && end-since >= readerBlocked ||
+		overlap > 0 && 2*overlap >= end-start
 }
 
 // handshakeOver is when the connection stopped holding the handshake wait.
@@ -369,7 +377,7 @@ func (b *builder) conn(c *watch.ConnState) connLine {
 		pingAck: b.since(c.PingAck), finalGoAw: b.since(c.FinalGoAway),
 		streams: c.Streams, halfOpen: c.HalfOpen, streamsDone: b.since(c.StreamsDone),
 		late: c.Late, lastLate: b.since(c.LastLate),
-		reading: c.Reading, lastRead: b.since(c.LastRead),
+		unread: [2]time.Duration{b.since(c.UnreadSince), b.since(c.UnreadUntil)},
 		closed: b.since(c.Closed), gone: b.since(c.Gone),
 	}
 }

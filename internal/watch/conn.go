@@ -3,6 +3,7 @@
 package watch
 
 import (
+	"cmp"
 	"io"
 	"maps"
 	"net"
@@ -53,6 +54,7 @@ type Conn struct {
 	readErr    Instant    // terminal read error
 	closed     Instant    // first Close returned
 	gone       Instant    // first Close that returned after readErr
+	pause      span       // see keepPause
 	longWrite  span       // the first of its kind to end after the handshake wait
 	exchange
 }
@@ -143,7 +145,38 @@ func (c *Conn) FirstBytes(s Stage) { c.stage.CompareAndSwap(uint32(StageTCP), ui
 
 // ReadBegin is called before each Read of the outermost layer.
 func (c *Conn) ReadBegin() {
-	c.readSince.Store(max(1, c.lastRead.Load()))
+	last := c.lastRead.Load()
+	if c.srv.watchedSince.get() != 0 && last != 0 {
+		c.keepPause(span{Instant(last), c.srv.Now()})
+	}
+	c.readSince.Store(max(1, last))
+}
+
+// keepPause keeps the longest time during a shutdown in which grpc's reader did
+// not read: something else held it.
+func (c *Conn) keepPause(p span) {
+	if p.until-p.since < Instant(readerBlocked) {
+		return
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if p.until-p.since > c.pause.until-c.pause.since {
+		c.pause = p
+	}
+}
+
+// pauseLocked is that time; until is zero while it lasts. A reader that has got a
+// terminal error reads no more. c.mu must be held.
+func (c *Conn) pauseLocked() span {
+	last := c.lastRead.get()
+	if last == 0 || c.readSince.get() != 0 || c.readErr != 0 || c.srv.watchedSince.get() == 0 {
+		return c.pause
+	}
+	p := span{since: last, until: c.closed}
+	if cmp.Or(p.until, c.srv.Now())-p.since >= max(Instant(readerBlocked), c.pause.until-c.pause.since) {
+		return p
+	}
+	return c.pause
 }
 
 // ReadEnd is called after each Read of the outermost layer. err is terminal.

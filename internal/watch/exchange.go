@@ -169,6 +169,9 @@ type ConnState struct {
 	BytesRead, BytesWritten int64
 	Reading                 bool
 	WriteSince, LastRead    Instant
+	// UnreadSince and UnreadUntil are of the longest time in which grpc's reader
+	// did not read, of 1 s or more, since Watch; UnreadUntil is zero while it lasts.
+	UnreadSince, UnreadUntil Instant
 	// LongWriteSince and LongWriteUntil are of the Write that had been in flight
 	// for LongWrite or longer when the handshake wait ended, if that has ended.
 	LongWriteSince, LongWriteUntil     Instant
@@ -202,6 +205,7 @@ func (s *ConnState) Local() (a net.Addr) {
 func (c *Conn) state() ConnState {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	pause := c.pauseLocked()
 	return ConnState{
 		ID: c.id, Addr: c.peer,
 		Listener: c.listener, Accepted: c.accepted,
@@ -209,7 +213,8 @@ func (c *Conn) state() ConnState {
 		Stage: Stage(c.stage.Load()), Transport: c.transport,
 		BytesRead: c.read.Load(), BytesWritten: c.written.Load(),
 		Reading: c.readSince.get() != 0, WriteSince: c.writeSince.get(),
-		LastRead: c.lastRead.get(), Bare: c.bare.Load(), HTTP2: c.http2,
+		LastRead: c.lastRead.get(), UnreadSince: pause.since, UnreadUntil: pause.until,
+		Bare: c.bare.Load(), HTTP2: c.http2,
 		LongWriteSince: c.longWrite.since, LongWriteUntil: c.longWrite.until,
 		GoAway: c.goAway, Ping: c.ping, PingAck: c.pingAck, FinalGoAway: c.finalGoAway,
 		Streams: len(c.streams), HalfOpen: c.halfOpen,
