@@ -57,6 +57,14 @@ floor: ## Test the library alone, on the oldest versions it supports
 	GOWORK=off $(GO) mod tidy -diff
 	GOWORK=off $(GO) test $(TESTFLAGS) ./...
 
+# Each file is a copy of go.mod with other versions. It has to be tidy, so that a
+# requirement which only go.mod got, or lost, is noticed.
+.PHONY: matrix
+matrix: ## Test the library alone, on versions between the oldest and the newest
+	@export GOWORK=off; for mod in tools/matrix/*.mod; do \
+	  (set -x; $(GO) mod tidy -diff -modfile=$$mod; $(GO) test -modfile=$$mod $(TESTFLAGS) ./...); \
+	done
+
 .PHONY: cover
 cover: ## Test with coverage and print the total; details in cover.out
 	$(GO) test -coverprofile=cover.out -coverpkg=./... ./...

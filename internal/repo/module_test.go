@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"maps"
+	"path"
 	"regexp"
 	"slices"
 	"strings"
@@ -53,6 +54,57 @@ var floorVersions = rule{
 		}
 		return out
 	},
+}
+
+// matrix is for each version of grpc that make matrix tests the version of otel
+// that goes with it: the newest patch of each.
+var matrix = map[string]string{
+	"v1.80.0": "v1.43.0",
+	"v1.82.1": "v1.44.0",
+	"v1.84.0": "v1.47.0",
+}
+
+var matrixVersions = rule{
+	name:   "the matrix tests the versions it names",
+	reason: "a go get for one requirement may raise others, and a version in between would then be tested no more",
+	check: func(tb testing.TB, tree fs.FS) []string {
+		tb.Helper()
+		found := files(tb, tree, func(name string) bool {
+			return path.Dir(name) == "tools/matrix" && path.Ext(name) == ".mod"
+		})
+		var out []string
+		for grpc, otel := range matrix {
+			name := matrixFile(grpc)
+			all := required(found[name], true)
+			delete(found, name)
+			for module, want := range pair(grpc, otel) {
+				if all[module] != want {
+					out = append(out, fmt.Sprintf("%s: %s %s, want %s", name, module, all[module], want))
+				}
+			}
+		}
+		for name := range found {
+			out = append(out, name+": not in the matrix")
+		}
+		return sorted(out)
+	},
+}
+
+// matrixFile is where a version of grpc has its copy of go.mod.
+func matrixFile(grpc string) string {
+	minor := grpc[:strings.LastIndexByte(grpc, '.')]
+	return "tools/matrix/grpc-" + strings.TrimPrefix(minor, "v") + ".mod"
+}
+
+// pair returns the version of each module that grpc and otel consist of.
+func pair(grpc, otel string) map[string]string {
+	versions := map[string]string{"google.golang.org/grpc": grpc}
+	for name := range floor {
+		if strings.HasPrefix(name+"/", "go.opentelemetry.io/otel/") {
+			versions[name] = otel
+		}
+	}
+	return versions
 }
 
 var directRequires = rule{

@@ -27,7 +27,8 @@ type rule struct {
 var rules = []rule{
 	arrows, libraryWithoutDemo, modelWithoutGRPC, exporterWithoutServer,
 	spdx, fileLength, noSleepInTests, noLooseEnds, noLinkname, packageComment, noMachinePaths,
-	publicSurface, changelog, generatedByPinned, floorVersions, directRequires, quickstart,
+	publicSurface, changelog, generatedByPinned, floorVersions, matrixVersions,
+	directRequires, quickstart,
 }
 
 func TestRules(t *testing.T) {

@@ -125,6 +125,19 @@ var violations = []broken{
 		[]string{"go.mod: google.golang.org/grpc v1.85.0, want v1.72.0", "go.mod: toolchain go1.26.8"},
 	},
 	{
+		matrixVersions,
+		map[string]string{
+			"tools/matrix/grpc-1.80.mod": matrixMod("v1.82.0", "v1.43.0"),
+			"tools/matrix/grpc-1.82.mod": matrixMod("v1.82.1", "v1.44.0"),
+			"tools/matrix/grpc-1.84.mod": matrixMod("v1.84.0", "v1.47.0"),
+			"tools/matrix/grpc-1.99.mod": matrixMod("v1.99.0", "v1.99.0"),
+		},
+		[]string{
+			"tools/matrix/grpc-1.80.mod: google.golang.org/grpc v1.82.0, want v1.80.0",
+			"tools/matrix/grpc-1.99.mod: not in the matrix",
+		},
+	},
+	{
 		directRequires,
 		map[string]string{"go.mod": mod("", "") + "require github.com/stretchr/testify v1.10.0\n"},
 		[]string{"go.mod requires github.com/stretchr/testify"},
@@ -158,4 +171,13 @@ func mod(from, to string) string {
 		}
 	}
 	return strings.Replace(text+")\n", from, to, 1)
+}
+
+// matrixMod returns the requirements of a pair of versions.
+func matrixMod(grpc, otel string) string {
+	text := "module " + module + "\n"
+	for name, version := range pair(grpc, otel) {
+		text += "require " + name + " " + version + "\n"
+	}
+	return text
 }
