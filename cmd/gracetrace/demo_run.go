@@ -23,7 +23,8 @@ const (
 	// startLimit bounds how long the clients may take to get into their states.
 	startLimit = 10 * time.Second
 	// orphanCall is how long the handler of a vanished client runs. Among
-	// others it runs for the grace period, to outlive all connections.
+	// others it runs for longer, to outlive all connections, however long the
+	// clients took to start.
 	orphanCall = 6 * time.Second
 )
 
@@ -84,7 +85,7 @@ func (d *demo) serveAndStop(ctx context.Context, t *tracer.Tracer) error {
 	grace, option := d.flags.period()
 	d.target.Orphan = orphanCall
 	if d.flags.scenario.chosen == nil {
-		d.target.Orphan = max(orphanCall, grace)
+		d.target.Orphan = orphanCall + startLimit + grace
 	}
 	srv := newGreeter(t, greeterConfig{
 		grace: option, handshakeTimeout: demoHandshakeTimeout, tls: serverTLS, begun: begun,
