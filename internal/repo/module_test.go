@@ -5,56 +5,49 @@ package repo
 import (
 	"fmt"
 	"io/fs"
-	"maps"
 	"path"
 	"regexp"
-	"slices"
 	"strings"
 	"testing"
 )
 
-// floor is what the library requires at the least. Raising one of these is a
-// decision, to be written down in docs/adr/001-modules-and-floor.md.
-var floor = map[string]string{
-	"go":                       "1.25.0",
-	"go.opentelemetry.io/otel": "v1.35.0",
-	"go.opentelemetry.io/otel/exporters/otlp/otlptrace/otlptracegrpc": "v1.35.0",
-	"go.opentelemetry.io/otel/sdk":                                    "v1.35.0",
-	"go.opentelemetry.io/otel/trace":                                  "v1.35.0",
-	"go.opentelemetry.io/proto/otlp":                                  "v1.5.0",
-	"golang.org/x/net":                                                "v0.35.0",
-	"google.golang.org/grpc":                                          "v1.72.0",
-	"google.golang.org/protobuf":                                      "v1.36.5",
-}
+// floorFile has what the library requires at the least, all of it, in the words
+// of go.mod.
+const floorFile = "tools/floor.txt"
 
-// free are the direct requirements whose version no user is tied to: only the
-// command and the tests import them.
-var free = []string{
-	"github.com/cockroachdb/datadriven",
-	"github.com/google/go-cmp",
-	"github.com/spf13/cobra",
-	"go.uber.org/goleak",
-}
-
-var floorVersions = rule{
-	name:   "the floor did not rise",
-	reason: "the versions in go.mod are forced on every user; nested modules may require newer ones",
+var floorHolds = rule{
+	name: "the floor did not rise",
+	reason: "what go.mod requires is forced on every user, be it indirect or for a test; a go get for " +
+		"one module may raise others. On purpose: say why in docs/adr/001-modules-and-floor.md, of a new " +
+		"module in 002-dependencies.md, and change " + floorFile + " likewise",
 	check: func(tb testing.TB, tree fs.FS) []string {
 		tb.Helper()
-		all := required(read(tb, tree, "go.mod"), true)
+		text := read(tb, tree, "go.mod")
+		is, floor := required(text), required("require (\n"+read(tb, tree, floorFile)+")\n")
 		var out []string
-		for _, name := range slices.Sorted(maps.Keys(floor)) {
-			if all[name] != floor[name] {
-				out = append(out, fmt.Sprintf("go.mod: %s %s, want %s", name, all[name], floor[name]))
+		for name, version := range is {
+			switch want := floor[name]; {
+			case want == "":
+				out = append(out, fmt.Sprintf("go.mod: %s %s, not in %s", name, version, floorFile))
+			case want != version:
+				out = append(out, fmt.Sprintf("go.mod: %s %s, the floor is %s", name, version, want))
 			}
 		}
-		if line := regexp.MustCompile(`(?m)^(toolchain|replace|exclude|tool)\b.*`).
-			FindString(read(tb, tree, "go.mod")); line != "" {
+		for name, version := range floor {
+			if is[name] == "" {
+				out = append(out, fmt.Sprintf("%s: %s %s, not in go.mod", floorFile, name, version))
+			}
+		}
+		for _, line := range notForUsers.FindAllString(text, -1) {
 			out = append(out, "go.mod: "+line)
 		}
-		return out
+		return sorted(out)
 	},
 }
+
+// notForUsers are lines of a go.mod that either bind users, as a toolchain does,
+// or hold only here: what is tested then is not what they get.
+var notForUsers = regexp.MustCompile(`(?m)^(toolchain|godebug|replace|exclude|tool|ignore)\b.*`)
 
 // matrix is for each version of grpc that make matrix tests the version of otel
 // that goes with it: the newest patch of each.
@@ -75,7 +68,7 @@ var matrixVersions = rule{
 		var out []string
 		for grpc, otel := range matrix {
 			name := matrixFile(grpc)
-			all := required(found[name], true)
+			all := required(found[name])
 			delete(found, name)
 			for module, want := range pair(grpc, otel) {
 				if all[module] != want {
@@ -96,49 +89,32 @@ func matrixFile(grpc string) string {
 	return "tools/matrix/grpc-" + strings.TrimPrefix(minor, "v") + ".mod"
 }
 
-// pair returns the version of each module that grpc and otel consist of.
+// pair returns the version of each module that grpc and otel consist of, as far
+// as the library requires it itself.
 func pair(grpc, otel string) map[string]string {
-	versions := map[string]string{"google.golang.org/grpc": grpc}
-	for name := range floor {
-		if strings.HasPrefix(name+"/", "go.opentelemetry.io/otel/") {
-			versions[name] = otel
-		}
+	const root = "go.opentelemetry.io/otel"
+	return map[string]string{
+		"google.golang.org/grpc": grpc, root: otel, root + "/sdk": otel, root + "/trace": otel,
+		root + "/exporters/otlp/otlptrace/otlptracegrpc": otel,
 	}
-	return versions
 }
 
-var directRequires = rule{
-	name:   "the library has few dependencies",
-	reason: "each one is downloaded, audited and updated by every user; docs/adr/002-dependencies.md says why each of these is here",
-	check: func(tb testing.TB, tree fs.FS) []string {
-		tb.Helper()
-		var out []string
-		for name := range required(read(tb, tree, "go.mod"), false) {
-			if floor[name] == "" && !slices.Contains(free, name) {
-				out = append(out, "go.mod requires "+name)
-			}
-		}
-		return sorted(out)
-	},
-}
-
-// required returns the direct requirements in the text of a go.mod, the
-// indirect ones too if asked, and its go version under "go".
-func required(text string, indirect bool) map[string]string {
+// required returns the requirements in the text of a go.mod, those that are
+// indirect marked as there, and its go version under "go".
+func required(text string) map[string]string {
 	out := map[string]string{}
 	block := false
 	for line := range strings.Lines(text) {
 		word := strings.Fields(line)
 		switch {
-		case len(word) == 0 || !indirect && strings.Contains(line, "// indirect"):
-		case word[0] == "require" && len(word) == 2:
+		case len(word) < 2:
+			block = block && len(word) == 0
+		case word[0] == "require" && word[1] == "(":
 			block = true
-		case word[0] == ")":
-			block = false
 		case word[0] == "require":
-			out[word[1]] = word[2]
-		case block || word[0] == "go":
-			out[word[0]] = word[1]
+			out[word[1]] = strings.Join(word[2:], " ")
+		case block && word[0] != "//" || word[0] == "go":
+			out[word[0]] = strings.Join(word[1:], " ")
 		}
 	}
 	return out

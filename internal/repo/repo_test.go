@@ -27,8 +27,8 @@ type rule struct {
 var rules = []rule{
 	arrows, libraryWithoutDemo, modelWithoutGRPC, exporterWithoutServer,
 	spdx, fileLength, noSleepInTests, noLooseEnds, noLinkname, packageComment, noMachinePaths,
-	publicSurface, changelog, generatedByPinned, floorVersions, matrixVersions,
-	directRequires, quickstart,
+	publicSurface, changelog, generatedByPinned, floorHolds, matrixVersions,
+	quickstart,
 }
 
 func TestRules(t *testing.T) {
