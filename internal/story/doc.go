@@ -29,6 +29,7 @@
 //	stop | gracefulstop | shutdown [in=D]    begins; the story goes on
 //	gracefulstop original                    of grpc's own server, unannounced
 //	close NAME                               ends a client by itself
+//	collector-gone                           every later export fails
 //	advance D                                lets time pass
 //	wait                                     until the first stop has returned
 //	serve-again                              Serve after the stop

@@ -168,6 +168,9 @@ func (s *story) run(d *datadriven.TestData) (string, error) {
 		return s.connect(d.Cmd, args)
 	case "cancel":
 		return "", s.cancel(args.first)
+	case "collector-gone":
+		s.spans.leave()
+		return "", nil
 	case "hang":
 		s.hooks.hang()
 		return "", nil

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
 
 	"go.opentelemetry.io/otel/attribute"
@@ -57,11 +58,22 @@ func (l *logBuffer) take() string {
 type collector struct {
 	mu    sync.Mutex // guards following
 	spans []sdktrace.ReadOnlySpan
+	gone  bool
+}
+
+// leave has every later export fail, as one to a process that has ended.
+func (c *collector) leave() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.gone = true
 }
 
 func (c *collector) ExportSpans(_ context.Context, spans []sdktrace.ReadOnlySpan) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if c.gone {
+		return syscall.ECONNREFUSED
+	}
 	c.spans = append(c.spans, spans...)
 	return nil
 }
