@@ -18,15 +18,24 @@ const envGracePeriod = "GRACETRACE_GRACE_PERIOD"
 // (terminationGracePeriodSeconds, which counts preStop).
 const defaultGracePeriod = 25 * time.Second
 
-type graceOption struct {
+// option is one of this package's own.
+type option struct {
 	grpc.EmptyServerOption
-	d time.Duration
+	apply func(*Server) error
 }
 
 // GracePeriod sets how long [Server.Shutdown] and [Server.Run] may take, from
 // the call or signal to their return. It must be positive. By default, the
 // environment variable GRACETRACE_GRACE_PERIOD (such as 25s), or else 25 s.
-func GracePeriod(d time.Duration) grpc.ServerOption { return graceOption{d: d} }
+func GracePeriod(d time.Duration) grpc.ServerOption {
+	return option{apply: func(s *Server) error {
+		if d <= 0 {
+			return fmt.Errorf("server: GracePeriod(%s): must be positive", d)
+		}
+		s.grace = d
+		return nil
+	}}
+}
 
 // gracePeriod reads the environment.
 func gracePeriod(broken error) (time.Duration, error) {
@@ -48,16 +57,11 @@ func gracePeriod(broken error) (time.Duration, error) {
 func (s *Server) configure(opts []grpc.ServerOption) []grpc.ServerOption {
 	var rest []grpc.ServerOption
 	for _, o := range opts {
-		g, ok := o.(graceOption)
-		if !ok {
+		if own, ok := o.(option); ok {
+			s.broken = errors.Join(s.broken, own.apply(s))
+		} else {
 			rest = append(rest, o)
-			continue
 		}
-		if g.d <= 0 {
-			s.broken = errors.Join(s.broken,
-				fmt.Errorf("server: GracePeriod(%s): must be positive", g.d))
-		}
-		s.grace = g.d
 	}
 	return rest
 }

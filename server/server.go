@@ -32,10 +32,15 @@ type Server struct {
 	grpc    GRPC
 	t       *tracer.Tracer
 	grace   time.Duration
+	duck    time.Duration // lame duck
+	health  notServer     // nil: the application has given none
+	flushes []flush
 	streams bool // descriptors of streams are wrapped
 	broken  error
 
-	over chan struct{} // closed when the stop and its flush are over
+	draining chan struct{} // closed when grpc's stop is about to be called
+	announce sync.Once
+	over     chan struct{} // closed when the stop and its flush are over
 
 	mu   sync.Mutex // guards following
 	stop *stop      // the first stop call
@@ -97,7 +102,7 @@ func (noServer) GracefulStop()                               {}
 func (noServer) Stop()                                       {}
 
 func newServer(t *tracer.Tracer) *Server {
-	s := &Server{over: make(chan struct{})}
+	s := &Server{draining: make(chan struct{}), over: make(chan struct{})}
 	if t == nil {
 		s.broken = errors.New("server: the *tracer.Tracer is nil: make one with tracer.New")
 	} else {

@@ -11,12 +11,6 @@ import (
 	"github.com/gracetrace/gracetrace/tracer"
 )
 
-// Bounds of what is kept of a budget for the forced stop and the flush.
-const (
-	maxReserve     = 2 * time.Second
-	reserveDivisor = 5
-)
-
 // DeadlineError is what Shutdown and Run return when the grace period was not
 // enough and what was left had to be cut.
 type DeadlineError struct {
@@ -37,9 +31,10 @@ func (e *DeadlineError) Error() string {
 func (e *DeadlineError) Unwrap() error { return e.cause }
 
 // Shutdown stops gracefully, and by force what has not ended when the earlier
-// of ctx's deadline and the grace period comes near: a fifth of the budget, at
-// most 2 s, is kept for the forced stop, the handlers that it cuts, and the
-// flush. It returns nil if every RPC ended by itself, and a *DeadlineError
+// of ctx's deadline and the grace period comes near: health checks are told, the
+// lame duck is waited for, grpc's GracefulStop is given its time. A fifth of the
+// budget, at most 2 s, is kept for the forced stop, the handlers that it cuts, and
+// the flush, and as much for [WithFlush]. It returns nil if every RPC ended by itself, and a *DeadlineError
 // otherwise, also when it was somebody else's Stop that cut them. A call after
 // another stop waits for that one, or for ctx.
 func (s *Server) Shutdown(ctx context.Context) error {
@@ -49,31 +44,40 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, s.grace)
 	defer cancel()
 	deadline, _ := ctx.Deadline()
-	budget := time.Until(deadline)
-	st, first := s.begin(true, max(budget, 0))
+	p := s.plan(time.Until(deadline))
+	st, first := s.begin(true, p.budget, s.health != nil || p.lameDuck > 0)
 	if !first {
 		defer st.trace.Joined("Shutdown")()
 		return st.join(ctx)
 	}
+	s.notServing(st)
+	s.lameDuck(ctx, st, p.lameDuck)
+	s.drains()
 	go st.call(s.grpc.GracefulStop)
-	reserve := min(budget/reserveDivisor, maxReserve)
-	timer := time.NewTimer(budget - reserve)
-	defer timer.Stop()
-	var cause error
-	select {
-	case <-st.returned:
-	case <-timer.C:
-		cause = context.DeadlineExceeded
-	case <-ctx.Done():
-		cause = ctx.Err()
-	}
+	cause := st.wait(ctx, time.Until(deadline)-p.end())
 	if cause != nil {
-		s.force(st, min(forceWait, reserve/4), reserve/2)
+		s.force(st, min(forceWait, p.forced/2), p.forced)
 	}
+	s.flushApp(ctx, st.trace, deadline, p)
 	flushCtx, cancelFlush := flushContext(ctx, deadline)
 	defer cancelFlush()
 	st.finish(flushCtx)
 	return st.result(cause)
+}
+
+// wait waits for grpc's call for at most d, and says why it did not wait for its
+// end.
+func (st *stop) wait(ctx context.Context, d time.Duration) error {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-st.returned:
+		return nil
+	case <-timer.C:
+		return context.DeadlineExceeded
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 }
 
 // errStopped is why a shutdown was forced that had time left.

@@ -21,6 +21,9 @@ const forceWait = 100 * time.Millisecond
 type stop struct {
 	graceful bool
 	trace    *tracer.Shutdown
+	hurry    chan struct{} // closed by a Stop: what comes before grpc's call ends
+	hurrying sync.Once
+	calling  chan struct{} // grpc's call is being made
 	returned chan struct{} // grpc's call returned
 	over     chan struct{} // the server's: the report is made, the spans are out
 	once     sync.Once
@@ -29,17 +32,21 @@ type stop struct {
 	holders  []tracer.Holder // that the forced stop cut
 }
 
-// begin announces a stop call, on the goroutine of its caller. first is false if
-// there has been one: it is returned, and the call is to join it.
-func (s *Server) begin(graceful bool, budget time.Duration) (st *stop, first bool) {
+// begin announces a stop call, on the goroutine of its caller. later says that
+// something comes before grpc's call. first is false if there has been a stop
+// call: it is returned, and this one is to join it.
+func (s *Server) begin(graceful bool, budget time.Duration, later bool) (st *stop, first bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.stop != nil {
 		return s.stop, false
 	}
-	st = &stop{graceful: graceful, returned: make(chan struct{}), over: s.over}
+	st = &stop{
+		graceful: graceful, hurry: make(chan struct{}), calling: make(chan struct{}),
+		returned: make(chan struct{}), over: s.over,
+	}
 	st.trace, _ = s.t.BeginShutdown(tracer.Call{
-		Graceful: graceful, Budget: budget, GRPCVersion: grpc.Version,
+		Graceful: graceful, Budget: budget, GRPCVersion: grpc.Version, Later: later,
 	})
 	s.stop = st
 	return st, true
@@ -49,7 +56,15 @@ func (s *Server) begin(graceful bool, budget time.Duration) (st *stop, first boo
 func (st *stop) call(f func()) {
 	defer close(st.returned)
 	defer st.trace.Returned()
+	st.trace.Called()
+	close(st.calling)
 	f()
+}
+
+// hasten ends what comes before grpc's call, and waits for that.
+func (st *stop) hasten() {
+	st.hurrying.Do(func() { close(st.hurry) })
+	within(forceWait, st.calling)
 }
 
 // finish ends the trace. Only the first call's ctx counts. The application gets
@@ -87,13 +102,15 @@ func (s *Server) GracefulStop() {
 		s.grpc.GracefulStop()
 		return
 	}
-	st, first := s.begin(true, 0)
+	st, first := s.begin(true, 0, s.health != nil)
 	if !first {
 		defer st.trace.Joined("GracefulStop")()
 		<-s.over
 		return
 	}
 	defer st.finish(context.Background())
+	s.notServing(st)
+	s.drains()
 	st.call(s.grpc.GracefulStop)
 }
 
@@ -106,15 +123,18 @@ func (s *Server) Stop() {
 		s.grpc.Stop()
 		return
 	}
-	st, first := s.begin(false, 0)
+	st, first := s.begin(false, 0, s.health != nil)
 	if !first {
 		defer st.trace.Joined("Stop")()
 	}
 	switch {
 	case first:
 		defer st.finish(context.Background())
+		s.notServing(st)
+		s.drains()
 		st.call(s.grpc.Stop)
 	case st.graceful:
+		st.hasten()
 		s.force(st, forceWait, forceWait)
 		st.finish(context.Background())
 	default:

@@ -37,13 +37,16 @@ const (
 	keyLateConns  = "shutdown.clients.late_connections" // accepted after the call
 	keyUnserved   = "shutdown.clients.unserved"         // of these
 	keyLateRPCs   = "shutdown.clients.late_streams"
+	keyArrived    = "shutdown.clients.arrived"       // during the lame duck
+	keyLastArrive = "shutdown.clients.last_arrival"  // seconds since its start
+	keyLameDuck   = "shutdown.clients.lame_duck"     // seconds that would have been enough
 	keyMaxWindow  = "shutdown.clients.goaway_window" // seconds, the longest
 	keySummarised = "shutdown.spans.summarised"
 	keyForgotten  = "shutdown.forgotten." // connections, rpcs: too many to keep
 
 	// Of a phase and of a checkpoint.
 	keyPhase      = "shutdown.phase"
-	keyElapsed    = "shutdown.elapsed" // seconds since the call
+	keyElapsed    = "shutdown.elapsed" // seconds since the start
 	keyStartLeft  = "shutdown.start."  // handshakes, connections, rpcs, handlers
 	keyEndLeft    = "shutdown.end."
 	keyReleasedBy = "shutdown.released_by"

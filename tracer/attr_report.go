@@ -8,7 +8,7 @@ import "strings"
 const (
 	keyFunction   = "code.function.name"
 	keyStacktrace = "code.stacktrace"
-	keyStackAt    = "shutdown.holder.stack_at" // seconds since the call
+	keyStackAt    = "shutdown.holder.stack_at" // seconds since the start
 	keyCodeSource = "shutdown.holder.source"   // greeter.go:88
 	keyBlamed     = "shutdown.holder.culprit"  // of the phase, or what it is a part of
 	keyNotes      = "shutdown.notes"           // on the root, each "kind: text (reference)"

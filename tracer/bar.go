@@ -73,6 +73,15 @@ func appendMore(list []Bar, hs []holder, shown []*holder) []Bar {
 	})
 }
 
+// shifted counts bars from the start of the shutdown instead of grpc's call.
+func shifted(list []Bar, lead Duration) []Bar {
+	for i := range list {
+		list[i].Offset += lead
+		shifted(list[i].Bars, lead)
+	}
+	return list
+}
+
 // bar is the holder's own line.
 func (h *holder) bar() Bar {
 	h.tell()

@@ -25,7 +25,7 @@ func (s *Shutdown) checkpoint() {
 	}
 	v := &views[len(views)-1]
 	s.keepCheckpoint(Checkpoint{
-		Offset: whole(tl.now), Phase: v.phase, Left: tl.left(tl.now), Verdict: tl.verdictSoFar(v),
+		Offset: whole(tl.fromStart(tl.now)), Phase: v.phase, Left: tl.left(tl.now), Verdict: tl.verdictSoFar(v),
 	})
 	s.spans.advance(tl, views)
 	s.spans.ended(tl, views)
@@ -92,11 +92,12 @@ func (s *spans) checkpoint(tl *timeline, views []phaseView) {
 		return
 	}
 	s.progress += 1 + len(open)
+	s.countFrom(tl.lead)
 	b := bounds{s.last, max(s.last+tick, tl.now.Truncate(tick))}
 	s.last = b.end + tick
 	id := newSpanID()
 	attrs := append([]attr{
-		{keyPhase, string(v.phase)}, {keyElapsed, tl.now.Seconds()},
+		{keyPhase, string(v.phase)}, {keyElapsed, tl.fromStart(tl.now).Seconds()},
 		{keyVerdict, tl.verdictSoFar(v)},
 	}, tl.left(tl.now).attrs(keyEndLeft)...)
 	s.emit(id, s.started, spanCheckpoint+string(v.phase), b, attrs)

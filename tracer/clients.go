@@ -4,6 +4,7 @@ package tracer
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -49,8 +50,57 @@ func (tl *timeline) untoldClients() string {
 	if how == nil {
 		return ""
 	}
-	return "clients were still connecting (" + strings.Join(how, ", ") +
-		"): lame duck or preStop >= 5 s"
+	return "clients were still connecting (" + strings.Join(how, ", ") + "): " + tl.longer()
+}
+
+// advised is the delay to begin with where nothing has been measured.
+const advised = 5 * time.Second
+
+// longer says which delay would tell clients in time. The one there was is not
+// enough.
+func (tl *timeline) longer() string {
+	if d := tl.lameDuck(); d > 0 {
+		return fmt.Sprintf("the lame duck of %s is too short, try %s", Duration(d),
+			Duration(max(2*d, advised)))
+	}
+	return "lame duck or preStop >= 5 s"
+}
+
+// lameDuck is how long it lasted; zero: there was none.
+func (tl *timeline) lameDuck() time.Duration {
+	at := slices.IndexFunc(tl.steps, func(s stepLine) bool { return s.phase == PhaseLameDuck })
+	if at < 0 {
+		return 0
+	}
+	return min(tl.steps[at].end, tl.now) - tl.steps[at].start
+}
+
+// ducked says how much of a shutdown was asked for.
+func (tl *timeline) ducked() string {
+	if d := tl.lameDuck(); d > 0 {
+		return fmt.Sprintf(" (lame duck %s)", Duration(d))
+	}
+	return ""
+}
+
+// arrived says what came during the lame duck, up to now.
+func (tl *timeline) arrived() string {
+	a := tl.clients.arrivals
+	if a.n == 0 {
+		return ": no new connection"
+	}
+	return fmt.Sprintf(": %s, the last %s after the start", amount(a.n, "new connection"),
+		Duration(a.last))
+}
+
+// enough is the lame duck that what was seen asks for; zero: nothing was seen, or
+// it was too short to tell.
+func (tl *timeline) enough() time.Duration {
+	a, d := tl.clients.arrivals, tl.lameDuck()
+	if a.n == 0 || d == 0 || d-a.last < stillConnecting || tl.untoldClients() != "" {
+		return 0
+	}
+	return (a.last + stillConnecting).Truncate(time.Second) + time.Second
 }
 
 // closing is when the first listener began to close; never: none has.
@@ -151,6 +201,9 @@ func (tl *timeline) clientsReport() Clients {
 		r.LastAccept = &before
 	}
 	r.Refused, _ = tl.refusedClients()
+	if a := tl.clients.arrivals; tl.lameDuck() > 0 {
+		r.Arrived, r.LastArrival, r.LameDuck = a.n, whole(a.last), whole(tl.enough())
+	}
 	r.LateConnections, r.Unserved = tl.lateConns()
 	for i := range tl.conns {
 		c := &tl.conns[i]

@@ -195,7 +195,7 @@ const (
 // found no connection has forced nothing.
 func (tl *timeline) outcome(views []phaseView) Outcome {
 	switch {
-	case tl.returned > tl.now:
+	case tl.running():
 		return OutcomeRunning
 	case tl.abandoned || !tl.graceful || forcedStop(views):
 		return OutcomeForced

@@ -63,7 +63,7 @@ func (s *Shutdown) end(ctx context.Context) {
 func (s *Shutdown) conclude() {
 	s.countRefused()
 	tl, views := s.lastView()
-	r := tl.report(views, s.spans.wall)
+	r := tl.report(views, s.wall)
 	r.Checkpoints = s.story()
 	main := tl.longest(views)
 	r.Service, r.TraceID = s.t.out.ServiceName(), s.spans.traceID.String()
@@ -80,7 +80,7 @@ func (s *Shutdown) fallBack() {
 		return
 	}
 	tl, views := s.lastView()
-	r := tl.report(views, s.spans.wall)
+	r := tl.report(views, s.wall)
 	r.Checkpoints = s.story()
 	r.Service, r.TraceID = s.t.out.ServiceName(), s.spans.traceID.String()
 	s.setReport(r)

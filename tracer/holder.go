@@ -25,6 +25,7 @@ const (
 	HolderHandler    HolderKind = "handler"    // runs, its connection is gone
 	HolderUserHook   HolderKind = "user hook"  // user code that grpc runs and waits for
 	HolderStopCall   HolderKind = "stop call"  // another one, or one from inside a handler
+	HolderFlush      HolderKind = "flush"      // the application's, see PhaseAppFlush
 )
 
 // State says what a holder waits for, in the words of docs/verdict.md.
@@ -71,6 +72,7 @@ type Holder struct {
 	Peer      string     `json:"peer,omitempty"`
 	UserAgent string     `json:"user_agent,omitempty"`
 	Listener  string     `json:"listener,omitempty"`
+	Name      string     `json:"name,omitempty"` // of a flush
 	// Held is how long it held this phase, Age how old it was at the end: since
 	// it was accepted or, for an RPC, since it began.
 	Held Duration `json:"held_us"`
@@ -150,6 +152,9 @@ func (tl *timeline) holders(p phaseLine) []holder {
 		hs = tl.survivors(p)
 	case PhaseHandlerWait:
 		hs = tl.handlers(p)
+	case PhaseAppFlush:
+		hs = tl.flushes(p)
+	case PhaseNotServing, PhaseLameDuck: // nobody's fault
 	}
 	hs = append(hs, tl.hooks(p)...)
 	slices.SortStableFunc(hs, func(a, b holder) int { return cmp.Compare(a.start, b.start) })

@@ -40,11 +40,11 @@ func (s *Shutdown) Joined(call string) (done func()) {
 }
 
 // stopLines are the stop calls after the first. s.mu must be held.
-func (s *Shutdown) stopLines() []stopLine {
+func (s *Shutdown) stopLines(b *builder) []stopLine {
 	var lines []stopLine
 	for _, j := range s.joined {
 		lines = append(lines, stopLine{
-			call: j.call, at: s.builder.since(j.at), returned: s.builder.since(j.returned),
+			call: j.call, at: b.since(j.at), returned: b.since(j.returned),
 			inside: j.inside,
 		})
 	}

@@ -39,7 +39,7 @@ func (s *Shutdown) logStarted(o *watch.Outline) {
 
 func (s *Shutdown) logProgress(tl *timeline, v *phaseView) {
 	args := []any{
-		"phase", string(v.phase), "duration_ms", millis(tl.now), "verdict", tl.verdictSoFar(v),
+		"phase", string(v.phase), "duration_ms", millis(tl.fromStart(tl.now)), "verdict", tl.verdictSoFar(v),
 	}
 	args = append(args, holderArgs(v.culprit)...)
 	s.log(slog.LevelInfo, logProgress, args...)

@@ -9,11 +9,17 @@ import (
 )
 
 // Phase is a part of a shutdown. The phases follow grpc-go's (*Server).stop;
-// they are sequential and together they are the whole of the call.
+// they are sequential and together they are the whole of the call. What package
+// server does before and after it are phases, too.
 type Phase string
 
 // The phases, in their order.
 const (
+	// PhaseNotServing is when health checks are told, before grpc's stop.
+	PhaseNotServing Phase = "not serving"
+	// PhaseLameDuck is a delay before grpc's stop in which new connections are
+	// still served: clients have not heard yet that the server is leaving.
+	PhaseLameDuck Phase = "lame duck"
 	// PhaseQuit lasts from the call until the first listener's Close begins.
 	// Another stop call that holds the server's lock holds it up.
 	PhaseQuit Phase = "quit"
@@ -34,6 +40,8 @@ const (
 	// PhaseHandlerWait lasts until the call returns: handlers whose
 	// connection is gone are still running.
 	PhaseHandlerWait Phase = "handler wait"
+	// PhaseAppFlush is what the application does last: its own telemetry.
+	PhaseAppFlush Phase = "app flush"
 )
 
 // goAwayLimit bounds the GOAWAY phase; connections that take longer are
@@ -49,6 +57,20 @@ type phaseLine struct {
 // phases returns the phases that have begun. The last one may still last.
 // What was not seen to end ended, at the latest, when the call returned.
 func (tl *timeline) phases() []phaseLine {
+	lines := tl.stepsOf(Phase.isBefore)
+	switch {
+	case !tl.leading:
+		lines = append(lines, tl.callPhases()...)
+	case len(lines) == 0:
+		lines = append(lines, phaseLine{PhaseQuit, 0, never})
+	case lines[len(lines)-1].end != never:
+		lines = append(lines, phaseLine{PhaseQuit, lines[len(lines)-1].end, never})
+	}
+	return append(lines, tl.stepsOf(Phase.isAfter)...)
+}
+
+// callPhases returns those of grpc's own stop.
+func (tl *timeline) callPhases() []phaseLine {
 	steps := []struct {
 		phase Phase
 		end   func(start time.Duration) time.Duration

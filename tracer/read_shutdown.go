@@ -282,7 +282,9 @@ func (s *readSpan) clients() Clients {
 	c := Clients{
 		Refused: s.number(keyRefused), LateConnections: s.number(keyLateConns),
 		Unserved: s.number(keyUnserved), LateStreams: s.number(keyLateRPCs),
-		Window: Duration(s.duration(keyMaxWindow)),
+		Window:  Duration(s.duration(keyMaxWindow)),
+		Arrived: s.number(keyArrived), LastArrival: Duration(s.duration(keyLastArrive)),
+		LameDuck: Duration(s.duration(keyLameDuck)),
 	}
 	if _, ok := s.attrs[keyLastAccept]; ok {
 		last := Duration(s.duration(keyLastAccept))

@@ -58,6 +58,12 @@ type Clients struct {
 	LateConnections int `json:"late_connections,omitempty"`
 	Unserved        int `json:"unserved,omitempty"`
 	LateStreams     int `json:"late_streams,omitempty"`
+	// Arrived counts the connections that were accepted during the lame duck, the
+	// last of them LastArrival after its start. LameDuck is the delay that would
+	// have been enough; zero: that is not known.
+	Arrived     int      `json:"arrived,omitempty"`
+	LastArrival Duration `json:"last_arrival_us,omitempty"`
+	LameDuck    Duration `json:"lame_duck_us,omitempty"`
 	// Window is the longest time between a connection's two GOAWAYs, in which
 	// it may open streams.
 	Window Duration `json:"goaway_window_us,omitempty"`
@@ -72,7 +78,7 @@ type Note struct {
 
 // Checkpoint is what held a shutdown while it lasted.
 type Checkpoint struct {
-	Offset  Duration `json:"offset_us"` // since the call
+	Offset  Duration `json:"offset_us"` // since the start
 	Phase   Phase    `json:"phase"`
 	Left    Left     `json:"left"`
 	Verdict string   `json:"verdict"` // so far
@@ -80,7 +86,7 @@ type Checkpoint struct {
 
 // Stack is where handlers were while they held the shutdown.
 type Stack struct {
-	Offset   Duration `json:"offset_us"`          // since the call
+	Offset   Duration `json:"offset_us"`          // since the start
 	Method   string   `json:"method,omitempty"`   // pkg.Service/Method; empty: a user hook
 	Function string   `json:"function,omitempty"` // first frame of the application's
 	Source   string   `json:"source,omitempty"`   // of that frame: greeter.go:88
@@ -92,7 +98,7 @@ type Stack struct {
 type PhaseReport struct {
 	Name     Phase     `json:"name"`
 	Start    time.Time `json:"start"`
-	Offset   Duration  `json:"offset_us"` // since the call
+	Offset   Duration  `json:"offset_us"` // since the start
 	Duration Duration  `json:"duration_us"`
 	Open     bool      `json:"open,omitempty"` // it still lasts
 	// LeftAtStart and LeftAtEnd are what was still there.
@@ -109,7 +115,7 @@ type PhaseReport struct {
 // Bar is a line of the timeline below its phase.
 type Bar struct {
 	Name     string   `json:"name"`
-	Offset   Duration `json:"offset_us"` // since the call
+	Offset   Duration `json:"offset_us"` // since the start
 	Duration Duration `json:"duration_us"`
 	Note     string   `json:"note,omitempty"`
 
@@ -143,10 +149,10 @@ func (r *Report) WriteJSON(w io.Writer) error {
 	return err
 }
 
-// report makes a Report of a timeline. start is the wall clock at the call.
+// report makes a Report of a timeline. start is the wall clock at the start.
 func (tl *timeline) report(views []phaseView, start time.Time) *Report {
 	r := &Report{
-		Version: 1, Call: tl.call(), Start: start, Duration: whole(min(tl.returned, tl.now)),
+		Version: 1, Call: tl.call(), Start: start, Duration: whole(tl.fromStart(min(tl.over(), tl.now))),
 		Outcome: tl.outcome(views), Verdict: tl.verdict(views), RPCsCut: tl.cutRPCs(),
 		Outlived: tl.outlived(), GRPC: tl.grpcVersion, Clients: tl.clientsReport(),
 		Notes: tl.notes(views),
@@ -158,10 +164,14 @@ func (tl *timeline) report(views []phaseView, start time.Time) *Report {
 		linkStacks(v.holders, stacks, places)
 		end := min(v.end, tl.now)
 		p := PhaseReport{
-			Name: v.phase, Start: start.Add(v.start.Truncate(tick)), Offset: whole(v.start),
-			Duration: whole(end) - whole(v.start), Open: v.end == never || tl.abandoned && i == len(views)-1,
+			Name: v.phase, Offset: whole(tl.fromStart(v.start)),
+			Start:    start.Add(tl.fromStart(v.start).Truncate(tick)),
+			Duration: whole(tl.fromStart(end)) - whole(tl.fromStart(v.start)), Open: v.end == never || tl.leftOpen(views, i),
 			LeftAtStart: tl.left(v.start), LeftAtEnd: tl.left(end),
-			ReleasedBy: v.released, Gap: whole(v.gap), Bars: bars(v.holders),
+			ReleasedBy: v.released, Gap: whole(v.gap), Bars: shifted(bars(v.holders), whole(tl.lead)),
+		}
+		if st := tl.stepAt(v.phaseLine); st != nil {
+			p.LeftAtStart, p.LeftAtEnd = st.left[0], st.left[1]
 		}
 		if v.culprit != nil {
 			c := v.culprit.Holder

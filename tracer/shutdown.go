@@ -19,15 +19,19 @@ type Call struct {
 	Graceful    bool          // GracefulStop; else Stop
 	Budget      time.Duration // from the call to the deadline; zero: none
 	GRPCVersion string        // of grpc-go
+	// Later says that grpc's stop is not called yet: what [Shutdown.Step] traces
+	// comes first, and [Shutdown.Called] tells when.
+	Later bool
 
 	unannounced bool // a listener's Close is all we know of it
 }
 
-// Shutdown is one stop of one server, from the call on. Package server makes
-// it; its methods are safe for concurrent use.
+// Shutdown is one stop of one server, from its announcement on. Package server
+// makes it; its methods are safe for concurrent use.
 type Shutdown struct {
 	t        *Tracer
-	wall     time.Time // the call
+	wall     time.Time     // the start
+	begun    watch.Instant // the same
 	session  *exporter.Session
 	spans    *spans
 	building sync.Mutex // guards following
@@ -39,6 +43,7 @@ type Shutdown struct {
 	looking sync.Mutex // held while the goroutines are dumped
 
 	wake      chan struct{} // a phase may have ended
+	calling   chan struct{} // closed when grpc's stop is called
 	stop      chan struct{}
 	stopped   chan struct{}
 	finish    sync.Once
@@ -48,8 +53,13 @@ type Shutdown struct {
 
 	mu         sync.Mutex // guards following
 	call       Call
+	zero       watch.Instant // what timelines count from: the call; before it, the start
+	called     bool          // grpc's stop is
+	steps      []*step
+	arrivals   arrivals
 	forced     watch.Instant
 	returned   watch.Instant
+	gaveUp     watch.Instant            // zero: the call had returned before what comes after it
 	cancelled  map[uint64]watch.Instant // by RPC
 	refused    int                      // see clientsLine
 	background int
@@ -94,21 +104,48 @@ func (t *Tracer) BeginShutdown(c Call) (*Shutdown, bool) {
 // beginLocked watches from now on. t.mu must be held.
 func (t *Tracer) beginLocked(c Call) *Shutdown {
 	s := &Shutdown{
-		t: t, call: c, wall: time.Now().Truncate(tick), wake: make(chan struct{}, 1),
+		t: t, call: c, wall: time.Now().Truncate(tick), begun: t.table.Now(),
+		wake: make(chan struct{}, 1), calling: make(chan struct{}),
 		stop: make(chan struct{}), stopped: make(chan struct{}),
 		cancelled: make(map[uint64]watch.Instant), refused: -1,
 		refusal: refusal{first: t.resets},
 	}
 	t.current = s
-	call, _ := t.table.Watch(func() {
+	s.zero = s.begun
+	s.arrivals.begin(t.table)
+	s.builder = builder{clock: t.table.Clock, call: s.zero, resolve: t.table.Resolve}
+	s.sight.builder = s.builder
+	if !c.Later {
+		s.Called()
+		s.begun = s.zero
+	}
+	return s
+}
+
+// Called is called right before grpc's stop is, if [Call.Later] is set. Calls
+// after the first do nothing.
+func (s *Shutdown) Called() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.called {
+		return
+	}
+	s.called = true
+	s.zero, _ = s.t.table.Watch(func() {
 		select {
 		case s.wake <- struct{}{}:
 		default:
 		}
 	})
-	s.builder = builder{clock: t.table.Clock, call: call, resolve: t.table.Resolve}
-	s.sight.builder = s.builder
-	return s
+	s.arrivals.end(s.t.table)
+	close(s.calling)
+}
+
+// since converts an Instant.
+func (s *Shutdown) since(i watch.Instant) time.Duration {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return (&builder{call: s.zero}).since(i)
 }
 
 // launch opens the way out and follows the shutdown.
@@ -176,10 +213,16 @@ func (s *Shutdown) Returned() {
 // run follows the shutdown while it lasts.
 func (s *Shutdown) run() {
 	defer close(s.stopped)
-	unfollow := s.begin()
-	defer unfollow()
+	s.guard(s.begin)
+	unfollow := func() {}
+	defer func() { unfollow() }()
+	calling := s.calling
+	if !s.announced().Later {
+		calling = nil
+		s.guard(func() { unfollow = s.follows() })
+	}
 	due := nextCheckpoint(0)
-	timer := time.NewTimer(due - time.Duration(s.t.table.Now()-s.builder.call))
+	timer := time.NewTimer(due - time.Duration(s.t.table.Now()-s.begun))
 	defer timer.Stop()
 	looked := false
 	var ended <-chan time.Time // nil: no phase may have ended since the last look
@@ -187,6 +230,9 @@ func (s *Shutdown) run() {
 		select {
 		case <-s.stop:
 			return
+		case <-calling:
+			calling = nil
+			s.guard(func() { unfollow = s.follows() })
 		case <-s.wake:
 			if ended == nil {
 				ended = time.After(endedDelay)
@@ -197,12 +243,12 @@ func (s *Shutdown) run() {
 		case <-timer.C:
 			ended = nil // a checkpoint sends them, too
 			// One that comes late may skip others.
-			if due >= lookAt && !looked {
+			if s.since(s.t.table.Now()) >= lookAt && calling == nil && !looked {
 				looked = true
 				s.guard(func() { s.look(dumpLimit) })
 			}
 			s.guard(func() { s.checkpoint() })
-			at := time.Duration(s.t.table.Now() - s.builder.call)
+			at := time.Duration(s.t.table.Now() - s.begun)
 			for due <= at {
 				due = nextCheckpoint(due)
 			}
@@ -224,16 +270,17 @@ func (s *Shutdown) phasesEnded() {
 }
 
 // begin sends and logs that the shutdown has started.
-func (s *Shutdown) begin() (unfollow func()) {
-	unfollow = func() {}
-	s.guard(func() {
-		s.spans.begin(s.announced())
-		o := s.t.table.Outline(maxFollowed)
-		s.refusal.begin(o.Listeners)
-		unfollow = s.followCancels(o.Some)
-		s.logStarted(&o)
-	})
-	return unfollow
+func (s *Shutdown) begin() {
+	s.spans.begin(s.announced())
+	o := s.t.table.Outline(0)
+	s.logStarted(&o)
+}
+
+// follows begins to follow what only the call makes worth following.
+func (s *Shutdown) follows() (unfollow func()) {
+	o := s.t.table.Outline(maxFollowed)
+	s.refusal.begin(o.Listeners)
+	return s.followCancels(o.Some)
 }
 
 // maxFollowed bounds the RPCs whose cancellation is followed.
@@ -248,7 +295,7 @@ func (s *Shutdown) followCancels(rpcs []watch.RPCState) (unfollow func()) {
 		// GracefulStop cancels nothing; Stop may have done it just now.
 		if graceful && r.Ctx.Err() == context.Canceled {
 			s.mu.Lock()
-			s.cancelled[r.ID] = s.builder.call - 1 // before the call, who knows when
+			s.cancelled[r.ID] = s.zero - 1 // before the call, who knows when
 			s.mu.Unlock()
 			continue
 		}
@@ -285,13 +332,19 @@ func (s *Shutdown) timeline() *timeline {
 // timelineBy makes a timeline with a builder that nobody else uses meanwhile.
 func (s *Shutdown) timelineBy(b *builder) *timeline {
 	s.mu.Lock()
+	b.call = s.zero
 	tl := &timeline{
 		graceful: s.call.Graceful, unannounced: s.call.unannounced,
-		forced: b.since(s.forced), returned: b.since(s.returned),
-		grpcVersion: s.call.GRPCVersion, inside: s.inside, stops: s.stopLines(),
+		lead: time.Duration(s.zero - s.begun), leading: !s.called, steps: s.stepLines(b),
+		forced: b.since(s.forced), returned: b.since(s.returned), abandoned: s.gaveUp != 0,
+		grpcVersion: s.call.GRPCVersion, inside: s.inside, stops: s.stopLines(b),
+	}
+	if tl.abandoned {
+		tl.returned = b.since(s.gaveUp)
 	}
 	tl.clients.refused, tl.clients.background = s.refused, s.background
 	tl.dumps = slices.Clip(s.dumps)
+	tl.clients.arrivals = s.arrivals.until(s.t.table, s.begun)
 	cancelled := maps.Clone(s.cancelled)
 	s.mu.Unlock()
 	snap := s.t.table.Snapshot()

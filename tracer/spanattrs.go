@@ -35,8 +35,12 @@ func (n Left) attrs(prefix string) []attr {
 
 func (tl *timeline) phaseAttrs(v *phaseView) []attr {
 	attrs := []attr{{keyPhase, string(v.phase)}}
-	attrs = append(attrs, tl.left(v.start).attrs(keyStartLeft)...)
-	attrs = append(attrs, tl.left(min(v.end, tl.now)).attrs(keyEndLeft)...)
+	left := [2]Left{tl.left(v.start), tl.left(min(v.end, tl.now))}
+	if st := tl.stepAt(v.phaseLine); st != nil {
+		left = st.left
+	}
+	attrs = append(attrs, left[0].attrs(keyStartLeft)...)
+	attrs = append(attrs, left[1].attrs(keyEndLeft)...)
 	if v.released != "" {
 		attrs = append(attrs, attr{keyReleasedBy, v.released}, attr{keyGap, v.gap.Seconds()})
 	}
@@ -89,7 +93,7 @@ func rootAttrs(tl *timeline, r *Report, main *phaseView, summarised int) []attr 
 	}
 	for _, a := range []attr{
 		{keyRefused, r.Clients.Refused}, {keyLateConns, r.Clients.LateConnections},
-		{keyUnserved, r.Clients.Unserved}, {keyLateRPCs, r.Clients.LateStreams},
+		{keyUnserved, r.Clients.Unserved}, {keyArrived, r.Clients.Arrived}, {keyLateRPCs, r.Clients.LateStreams},
 		{keySummarised, summarised}, {keyForgotten + "connections", tl.forgottenConns},
 		{keyForgotten + "rpcs", tl.forgottenRPCs},
 	} {
@@ -97,8 +101,16 @@ func rootAttrs(tl *timeline, r *Report, main *phaseView, summarised int) []attr 
 			attrs = append(attrs, a)
 		}
 	}
-	if w := r.Clients.Window; w > 0 {
-		attrs = append(attrs, attr{keyMaxWindow, time.Duration(w).Seconds()})
+	for _, a := range []struct {
+		key string
+		d   Duration
+	}{
+		{keyLastArrive, r.Clients.LastArrival}, {keyLameDuck, r.Clients.LameDuck},
+		{keyMaxWindow, r.Clients.Window},
+	} {
+		if a.d > 0 {
+			attrs = append(attrs, attr{a.key, time.Duration(a.d).Seconds()})
+		}
 	}
 	return append(attrs, noteAttrs(r.Notes)...)
 }

@@ -38,7 +38,8 @@ const (
 // by one goroutine at a time.
 type spans struct {
 	session *exporter.Session
-	wall    time.Time // the call
+	wall    time.Time     // what times count from: the call; before it, the start
+	lead    time.Duration // from the start to that
 	traceID trace.TraceID
 	root    trace.SpanID
 	started trace.SpanID
@@ -90,6 +91,14 @@ func (s *spans) id(k holderKey) trace.SpanID {
 		s.ids[k] = id
 	}
 	return id
+}
+
+// countFrom makes times count from the call, which came lead after the start.
+func (s *spans) countFrom(lead time.Duration) {
+	lead = lead.Truncate(tick)
+	more := lead - s.lead
+	s.lead, s.wall = lead, s.wall.Add(more)
+	s.phaseEnd, s.last = s.phaseEnd-more, s.last-more
 }
 
 func (s *spans) emit(id, parent trace.SpanID, name string, b bounds, attrs []attr) {
@@ -165,6 +174,7 @@ func (s *spans) pending(tl *timeline) bool {
 // advance sends the phases that have ended. Conn wait is held back until the
 // call has returned: its end is known only then.
 func (s *spans) advance(tl *timeline, views []phaseView) {
+	s.countFrom(tl.lead)
 	for i := range views {
 		v := &views[i]
 		key := v.key()
@@ -179,7 +189,7 @@ func (s *spans) advance(tl *timeline, views []phaseView) {
 		s.phaseEnd = b.end
 		s.holders(v, b, true)
 		attrs := tl.phaseAttrs(v)
-		if tl.abandoned && i == len(views)-1 {
+		if tl.leftOpen(views, i) {
 			attrs = append(attrs, attr{keyOpen, true})
 		}
 		s.emit(s.id(key), s.root, string(v.phase), b, attrs)
@@ -192,6 +202,7 @@ func (v *phaseView) key() holderKey { return holderKey{kind: HolderKind(v.phase)
 // half of what may still be sent, so that the later ones, which held longer,
 // find their place.
 func (s *spans) ended(tl *timeline, views []phaseView) {
+	s.countFrom(tl.lead)
 	if v := &views[len(views)-1]; v.phase == PhaseConnWait && v.end == never {
 		s.holders(v, after(s.phaseEnd, v.start, tl.now), false)
 	}
@@ -341,7 +352,9 @@ var summaryBuckets = []time.Duration{
 
 // end sends the root, the last of a shutdown's spans.
 func (s *spans) end(tl *timeline, r *Report, call Call, main *phaseView) {
-	sp := s.span(s.root, trace.SpanID{}, spanRoot, bounds{0, max(tl.returned.Truncate(tick), s.phaseEnd)},
+	s.countFrom(tl.lead)
+	sp := s.span(s.root, trace.SpanID{}, spanRoot,
+		bounds{-s.lead, max(tl.over().Truncate(tick), s.phaseEnd)},
 		append(call.attrs(), rootAttrs(tl, r, main, s.missed)...))
 	sp.Links, sp.RemoteParent = s.origin.links, s.origin.parent
 	if r.Outcome == OutcomeForced {

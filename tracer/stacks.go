@@ -36,11 +36,11 @@ func (s *Shutdown) look(limit int) {
 		return // one is being taken at this moment
 	}
 	defer s.looking.Unlock()
-	taken := s.t.looker.take(limit, time.Duration(s.t.table.Now()-s.builder.call))
+	taken := s.t.looker.take(limit, s.since(s.t.table.Now()))
 	// It may not have seen what happened at the very moment: then it was before.
 	began := s.t.table.At(taken.began) - 1
 	d := dump{
-		began: s.builder.since(began), at: s.builder.since(s.t.table.At(taken.ended)),
+		began: s.since(began), at: s.since(s.t.table.At(taken.ended)),
 		goroutines: taken.Goroutines,
 	}
 	if taken.Text == "" {
@@ -139,7 +139,7 @@ func (tl *timeline) locate(h *holder, rpc uint64) {
 		}
 		h.Function, h.Source = s.function, s.source
 		if s.text != "" {
-			h.attrs = append(h.attrs, attr{keyStacktrace, s.text}, attr{keyStackAt, d.at.Seconds()})
+			h.attrs = append(h.attrs, attr{keyStacktrace, s.text}, attr{keyStackAt, tl.fromStart(d.at).Seconds()})
 		}
 		return
 	}

@@ -72,7 +72,7 @@ func (tl *timeline) rpcStacks() (groups []stackGroup) {
 			if !ok {
 				continue
 			}
-			g := line.entry(d.at, r.method.Name, 0, min(r.end, tl.now)-max(r.begin, 0))
+			g := line.entry(tl.fromStart(d.at), r.method.Name, 0, min(r.end, tl.now)-max(r.begin, 0))
 			at, ok := known[g.Stack]
 			if !ok {
 				at = len(groups)
@@ -95,7 +95,7 @@ func (tl *timeline) hookStacks() (groups []stackGroup) {
 			continue
 		}
 		for i := range d.hooks {
-			groups = append(groups, d.hooks[i].entry(d.at, "", d.hooks[i].count, never))
+			groups = append(groups, d.hooks[i].entry(tl.fromStart(d.at), "", d.hooks[i].count, never))
 		}
 		return groups
 	}
@@ -106,7 +106,7 @@ func (tl *timeline) hookStacks() (groups []stackGroup) {
 func (tl *timeline) looseStacks() (groups []stackGroup) {
 	for _, d := range slices.Backward(tl.dumps) {
 		for l, n := range d.loose {
-			groups = append(groups, l.entry(d.at, tl.methodOf(l.method), n, tl.now-d.at))
+			groups = append(groups, l.entry(tl.fromStart(d.at), tl.methodOf(l.method), n, tl.now-d.at))
 		}
 		if d.rpcs != nil {
 			return groups

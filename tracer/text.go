@@ -104,6 +104,13 @@ func clientLines(r *Report) (lines []string) {
 	} else if c.Unserved > 0 {
 		say("%s closed unserved", amount(c.Unserved, "connection"))
 	}
+	if c.Arrived > 0 {
+		say("%s accepted during the lame duck, the last %s after its start",
+			amount(c.Arrived, "connection"), c.LastArrival)
+		if c.LameDuck > 0 {
+			lines[len(lines)-1] += fmt.Sprintf(": %s would be enough", c.LameDuck)
+		}
+	}
 	if c.LateStreams > 0 {
 		say("%s opened after the call", amount(c.LateStreams, "RPC"))
 		if c.Window > 0 {

@@ -23,6 +23,11 @@ type timeline struct {
 	now      time.Duration
 	returned time.Duration // grpc's call returned
 	forced   time.Duration // Stop was called on top of GracefulStop
+	// lead is how long before the call the shutdown began; leading says that grpc's
+	// stop has not been called yet. Then times count from the start.
+	lead    time.Duration
+	leading bool
+	steps   []stepLine // around grpc's stop
 	// unannounced says that a listener's Close is all we know of the call.
 	unannounced bool
 	// abandoned says that the call has not returned: the server gave up.
@@ -82,6 +87,7 @@ type clientsLine struct {
 	// in the whole network namespace; -1: not known. Of these, background would
 	// have been reset without it, going by the time before.
 	refused, background int
+	arrivals            arrivalsLine
 }
 
 // dump is what the goroutines of the process told at one moment.

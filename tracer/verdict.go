@@ -71,19 +71,19 @@ const (
 
 // verdict says in one line what the shutdown waited for. views are those of tl.
 func (tl *timeline) verdict(views []phaseView) string {
-	if tl.returned > tl.now {
+	if tl.running() {
 		return tl.verdictSoFar(&views[len(views)-1])
 	}
 	main := tl.longest(views)
-	took, total := Duration(main.length(tl)), Duration(tl.returned)
+	took, total := Duration(main.length(tl)), Duration(tl.fromStart(tl.over()))
 	untold := tl.untoldClients()
 	var s string
 	switch {
 	case time.Duration(took) < nothingHeld,
 		main.culprit == nil && time.Duration(took) < onlyScheduled:
-		s = fmt.Sprintf("%s in %s, nothing held it", tl.outcome(views), total)
+		s = fmt.Sprintf("%s in %s%s, nothing held it", tl.outcome(views), total, tl.ducked())
 		if untold != "" {
-			s = fmt.Sprintf("%s in %s, but %s", tl.outcome(views), total, untold)
+			s = fmt.Sprintf("%s in %s%s, but %s", tl.outcome(views), total, tl.ducked(), untold)
 		}
 		main = nil
 	case main.culprit == nil:
@@ -176,7 +176,7 @@ func (tl *timeline) ending(views []phaseView, main *phaseView) string {
 func (tl *timeline) leftBehind(views []phaseView) string {
 	outlived := tl.outlived()
 	n := cutTotal(outlived)
-	if c := views[len(views)-1].culprit; tl.abandoned && c != nil {
+	if c := views[tl.lastOf(views)].culprit; tl.abandoned && c != nil {
 		s := "; left behind: " + c.who()
 		if c.Kind == HolderHandler && n > 1 {
 			s += fmt.Sprintf(" and %d more", n-1)
@@ -242,8 +242,12 @@ func (v *phaseView) blamesRPC(cut map[string]int, ended bool) bool {
 
 // longest is the phase that the verdict is about.
 func (tl *timeline) longest(views []phaseView) *phaseView {
-	main := &views[0]
-	for i := range views {
+	first := 0
+	for first < len(views)-1 && views[first].phase.isBefore() {
+		first++ // what was asked for is no wait
+	}
+	main := &views[first]
+	for i := first; i < len(views); i++ {
 		if tl.is(ruleLongest, views[i].length(tl) > main.length(tl)) {
 			main = &views[i]
 		}
@@ -254,6 +258,8 @@ func (tl *timeline) longest(views []phaseView) *phaseView {
 func (tl *timeline) verdictSoFar(v *phaseView) string {
 	s := fmt.Sprintf("%s for %s so far", v.phase, Duration(v.length(tl)))
 	switch {
+	case v.phase.isBefore():
+		return s + tl.arrived()
 	case v.culprit != nil:
 		s += ": " + v.culprit.sentence() + v.alike()
 	case v.length(tl) >= onlyScheduled:

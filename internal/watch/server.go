@@ -92,6 +92,21 @@ func (s *Server) allClosingLocked() bool {
 // Draining reports whether a first GOAWAY has left since Watch.
 func (s *Server) Draining() bool { return s.draining.Load() }
 
+// Accepted returns how many connections have been accepted, and when the last one
+// was; zero: none.
+func (s *Server) Accepted() (n uint64, last Instant) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.nextID, s.lastAccept
+}
+
+// Listening reports whether a listener is open that is served.
+func (s *Server) Listening() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.ContainsFunc(s.listeners, func(l *Listener) bool { return l.closeBegin == 0 })
+}
+
 // Shaking reports whether a handshake is left.
 func (s *Server) Shaking() bool {
 	s.mu.Lock()

@@ -52,8 +52,9 @@ func (w phaseWithin) valid() string {
 
 // phases are those that a report may have.
 var phases = []tracer.Phase{
+	tracer.PhaseNotServing, tracer.PhaseLameDuck,
 	tracer.PhaseQuit, tracer.PhaseListenerClose, tracer.PhaseHandshakeWait, tracer.PhaseGoAway,
-	tracer.PhaseConnWait, tracer.PhaseForcedStop, tracer.PhaseHandlerWait,
+	tracer.PhaseConnWait, tracer.PhaseForcedStop, tracer.PhaseHandlerWait, tracer.PhaseAppFlush,
 }
 
 func (w phaseWithin) check(r *tracer.Report) string {
