@@ -98,23 +98,28 @@ func column(a netip.AddrPort, wide bool) string {
 
 // hasSocket reports whether a socket is among this process's open files.
 func hasSocket(inode string, until time.Time) (has, known bool) {
-	const files = "/proc/self/fd/"
-	dir, err := os.Open(files)
+	has, err := hasFile("/proc/self/fd", "socket:["+inode+"]", until)
+	return has, err == nil
+}
+
+// hasFile reports whether a link in dir points to want. Its error is
+// os.ErrDeadlineExceeded where not all could be read in time.
+func hasFile(dir, want string, until time.Time) (bool, error) {
+	d, err := os.Open(dir)
 	if err != nil {
-		return false, false
+		return false, err
 	}
-	defer dir.Close()
-	want := "socket:[" + inode + "]"
+	defer d.Close()
 	for time.Now().Before(until) {
-		names, err := dir.Readdirnames(checkEvery)
+		names, err := d.Readdirnames(checkEvery)
 		for _, name := range names {
-			if to, err := os.Readlink(files + name); err == nil && to == want {
-				return true, true
+			if to, err := os.Readlink(dir + "/" + name); err == nil && to == want {
+				return true, nil
 			}
 		}
 		if err != nil { // the end of the list
-			return false, true
+			return false, nil
 		}
 	}
-	return false, false
+	return false, os.ErrDeadlineExceeded
 }

@@ -21,6 +21,10 @@ const limit = 10 * time.Second // of a busy machine
 const envDial = "PROCNET_TEST_DIAL"
 
 func TestMain(m *testing.M) {
+	if address := os.Getenv(envListen); address != "" {
+		listenAsChild(address)
+		return
+	}
 	if address := os.Getenv(envDial); address != "" {
 		if c, err := net.Dial("tcp", address); err == nil {
 			_, _ = c.Read(make([]byte, 1)) // until the test closes it

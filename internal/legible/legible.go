@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package legible makes text from outside safe to show: what a client or another
+// process chose may hold anything, and a terminal obeys some of it.
+package legible
+
+import (
+	"strings"
+	"unicode"
+	"unicode/utf8"
+)
+
+// Text returns s as valid UTF-8 without control and formatting characters, of
+// about n bytes at most.
+func Text(s string, n int) string { return Printable(Cut(s, n)) }
+
+// Cut cuts a text to at most n bytes, not inside a character, and says so.
+func Cut(s string, n int) string {
+	if len(s) <= n {
+		return s
+	}
+	cut := n
+	for cut > n-utf8.UTFMax && !utf8.RuneStart(s[cut]) {
+		cut--
+	}
+	return s[:cut] + "…"
+}
+
+// Printable replaces what must not reach a terminal, whatever its length: what
+// is not UTF-8, control and formatting characters.
+func Printable(s string) string {
+	return strings.Map(func(r rune) rune {
+		if r == ' ' || unicode.IsGraphic(r) && !unicode.IsSpace(r) {
+			return r
+		}
+		return utf8.RuneError
+	}, s)
+}
