@@ -8,9 +8,8 @@ import (
 	"fmt"
 	"net"
 	"os"
-	"os/signal"
 	"slices"
-	"syscall"
+	"time"
 
 	"google.golang.org/grpc"
 )
@@ -18,8 +17,11 @@ import (
 // Run serves on every listener until SIGTERM or SIGINT arrives or ctx is
 // cancelled, and then does what [Server.Shutdown] does within the grace period.
 // It returns nil after a graceful stop, a *DeadlineError after a forced one, and
-// the error of a Serve that failed, which stops the others. It never exits the
-// process; a second signal has its default effect and does.
+// the error of a Serve that failed, which stops the others.
+//
+// A second signal ends the process: what holds is reported, the trace is flushed,
+// for at most 2 s, and the exit code is 128 and the signal's number. A third kills.
+// Nothing else here exits.
 func (s *Server) Run(ctx context.Context, listeners ...net.Listener) error {
 	if s.broken != nil {
 		return s.broken
@@ -30,7 +32,10 @@ func (s *Server) Run(ctx context.Context, listeners ...net.Listener) error {
 	if slices.Contains(listeners, nil) {
 		return errors.New("server: Run: a listener is nil")
 	}
-	ctx, release := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
+	first, release := hear(ctx, func(sig os.Signal) {
+		s.abort(sig)
+		os.Exit(exitCode(sig)) //nolint:forbidigo // the second signal asks for it
+	})
 	defer release()
 	failed := make(chan error, len(listeners))
 	for _, lis := range listeners {
@@ -41,8 +46,7 @@ func (s *Server) Run(ctx context.Context, listeners ...net.Listener) error {
 	var serveErr error
 	serving := len(listeners)
 	select {
-	case <-ctx.Done():
-		release() // a second signal kills
+	case <-first.Done():
 	case serveErr = <-failed:
 		serving--
 	}
@@ -59,11 +63,23 @@ func (s *Server) Run(ctx context.Context, listeners ...net.Listener) error {
 	return err
 }
 
-func (s *Server) logServing(listeners []net.Listener) {
-	addrs := make([]string, len(listeners))
-	for i, lis := range listeners {
-		addrs[i] = lis.Addr().String()
-	}
-	s.t.Logger().Info("serving", "addresses", addrs, "pid", os.Getpid(),
-		"grace_period_ms", s.grace.Milliseconds())
+// abortLimit bounds what a second signal waits for.
+const abortLimit = 2 * time.Second
+
+// abort gets the evidence out before a second signal ends the process.
+func (s *Server) abort(sig os.Signal) {
+	done := make(chan struct{})
+	go func() { // the process ends with it
+		defer close(done)
+		st := s.stopping()
+		if st == nil {
+			return // it comes so shortly after the first that nothing has begun
+		}
+		ctx, cancel := context.WithTimeout(context.Background(), abortLimit)
+		defer cancel()
+		s.t.Logger().Warn("second signal", "signal", sig.String(), "exit_code", exitCode(sig))
+		st.trace.Forced()
+		st.finish(ctx)
+	}()
+	within(abortLimit, done)
 }

@@ -16,6 +16,10 @@ func TestMain(m *testing.M) {
 	if os.Getenv(envExit) != "" {
 		exitAfterServe()
 	}
+	if os.Getenv(envRun) != "" {
+		runUntilSignal()
+		return
+	}
 	// The runtime starts its signal goroutine at the first use, which must not be
 	// in a bubble.
 	c := make(chan os.Signal, 1)

@@ -25,7 +25,8 @@ func (s *Shutdown) checkpoint() {
 	}
 	v := &views[len(views)-1]
 	s.keepCheckpoint(Checkpoint{
-		Offset: whole(tl.fromStart(tl.now)), Phase: v.phase, Left: tl.left(tl.now), Verdict: tl.verdictSoFar(v),
+		Offset: whole(tl.fromStart(tl.now)), Phase: v.phase, Left: tl.left(tl.now),
+		Verdict: tl.verdictSoFar(v),
 	})
 	s.spans.advance(tl, views)
 	s.spans.ended(tl, views)

@@ -15,9 +15,10 @@ const (
 
 // Where the rows below come from.
 const (
-	grpcIssue = "https://github.com/grpc/grpc-go/issues/"
-	grpcPull  = "https://github.com/grpc/grpc-go/pull/"
-	keepalive = "https://pkg.go.dev/google.golang.org/grpc/keepalive#ServerParameters"
+	kubernetesIssue = "https://github.com/kubernetes/kubernetes/issues/"
+	grpcIssue       = "https://github.com/grpc/grpc-go/issues/"
+	grpcPull        = "https://github.com/grpc/grpc-go/pull/"
+	keepalive       = "https://pkg.go.dev/google.golang.org/grpc/keepalive#ServerParameters"
 )
 
 // known is a wait, or a harm to clients, that others have met, and what helps.
@@ -180,10 +181,21 @@ var knowns = []known{
 		grpcPull + "9136",
 	}, {
 		"clients not told", noteClients,
-		func(s *situation) bool { return s.untoldClients() != "" },
+		func(s *situation) bool { return s.untoldClients() != "" && s.lameDuck() == 0 },
 		"fail the readiness probe and serve on for 5 s before the stop (lame duck or preStop): " +
 			"it takes time until nobody connects any more",
-		"https://github.com/kubernetes/kubernetes/issues/43576",
+		kubernetesIssue + "43576",
+	}, {
+		"lame duck too short", noteClients,
+		func(s *situation) bool { return s.untoldClients() != "" && s.lameDuck() > 0 },
+		"lengthen the lame duck, and the grace period with it: clients still connected when it was over",
+		kubernetesIssue + "43576",
+	}, {
+		"flush", noteRemedy,
+		func(s *situation) bool { return s.Kind == HolderFlush },
+		"give the flush a bound of its own: a batch span processor waits 10 s and more for a collector " +
+			"that does not answer",
+		"https://github.com/open-telemetry/opentelemetry-go/issues/8631",
 	},
 }
 

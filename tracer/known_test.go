@@ -79,7 +79,20 @@ var situations = map[string][]change{
 		oneListener,
 		conn(goAwayAt(-sec), ackedAt(-sec), finalAt(never), goneAt(10*sec)),
 	},
-	"clients not told": {oneListener, unserved(ms)},
+	"clients not told":    {oneListener, unserved(ms)},
+	"lame duck too short": {oneListener, unserved(ms), stepped(PhaseLameDuck, -2*sec, 0)},
+	"flush": {
+		oneListener, backAt(ms), stepped(PhaseAppFlush, ms, 2*sec), func(tl *timeline) {
+			tl.steps[0].parts = []partLine{{name: "traces", start: ms, end: 2 * sec}}
+		},
+	},
+}
+
+// stepped adds a step around grpc's stop.
+func stepped(p Phase, start, end time.Duration) change {
+	return func(tl *timeline) {
+		tl.steps = append(tl.steps, stepLine{phaseLine: phaseLine{p, start, end}})
+	}
 }
 
 // together are rows that tell more about a situation of another row.

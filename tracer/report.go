@@ -165,8 +165,9 @@ func (tl *timeline) report(views []phaseView, start time.Time) *Report {
 		end := min(v.end, tl.now)
 		p := PhaseReport{
 			Name: v.phase, Offset: whole(tl.fromStart(v.start)),
-			Start:    start.Add(tl.fromStart(v.start).Truncate(tick)),
-			Duration: whole(tl.fromStart(end)) - whole(tl.fromStart(v.start)), Open: v.end == never || tl.leftOpen(views, i),
+			Start:       start.Add(tl.fromStart(v.start).Truncate(tick)),
+			Duration:    whole(tl.fromStart(end)) - whole(tl.fromStart(v.start)),
+			Open:        v.end == never || tl.leftOpen(views, i),
 			LeftAtStart: tl.left(v.start), LeftAtEnd: tl.left(end),
 			ReleasedBy: v.released, Gap: whole(v.gap), Bars: shifted(bars(v.holders), whole(tl.lead)),
 		}

@@ -139,7 +139,8 @@ func (tl *timeline) locate(h *holder, rpc uint64) {
 		}
 		h.Function, h.Source = s.function, s.source
 		if s.text != "" {
-			h.attrs = append(h.attrs, attr{keyStacktrace, s.text}, attr{keyStackAt, tl.fromStart(d.at).Seconds()})
+			h.attrs = append(h.attrs, attr{keyStacktrace, s.text},
+				attr{keyStackAt, tl.fromStart(d.at).Seconds()})
 		}
 		return
 	}

@@ -202,14 +202,15 @@ func (a *arrivals) begin(t *watch.Server) { a.before, _ = t.Accepted() }
 func (a *arrivals) end(t *watch.Server) { a.after, a.last = t.Accepted() }
 
 // until is what is known of them by now.
-func (a arrivals) until(t *watch.Server, start watch.Instant) arrivalsLine {
-	if a.after == 0 {
-		a.end(t)
+func (a *arrivals) until(t *watch.Server, start watch.Instant) arrivalsLine {
+	now := *a
+	if now.after == 0 {
+		now.end(t)
 	}
-	if a.after == a.before {
+	if now.after == now.before {
 		return arrivalsLine{}
 	}
-	return arrivalsLine{int(a.after - a.before), time.Duration(a.last - start)} //nolint:gosec // few
+	return arrivalsLine{int(now.after - now.before), time.Duration(now.last - start)} //nolint:gosec // few
 }
 
 // arrivalsLine is the same in a timeline.

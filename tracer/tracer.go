@@ -100,6 +100,17 @@ func (t *Tracer) ForServer() *Tracer {
 // Logger is where the log records go.
 func (t *Tracer) Logger() *slog.Logger { return t.cfg.log }
 
+// Exporter says where the spans go: an endpoint, or none.
+func (t *Tracer) Exporter() string {
+	if !t.out.Enabled() {
+		return "none"
+	}
+	if e := t.out.Endpoint(); e != "" {
+		return e
+	}
+	return "custom"
+}
+
 // Table is what the sensors of package interceptors write to.
 func (t *Tracer) Table() *watch.Server { return t.table }
 

@@ -17,6 +17,8 @@ func (h *Holder) who() string {
 		return s + " " + h.Function + at(h.Source)
 	case h.Kind == HolderStopCall:
 		return "another " + s
+	case h.Kind == HolderFlush:
+		return s + " " + h.Name
 	case h.Original != "":
 		s += fmt.Sprintf(" %s (%s)", h.Method, h.Original)
 	case h.Method != "":
@@ -53,7 +55,7 @@ func (h *holder) sentence() string {
 	case h.Kind == HolderHandshake:
 		return fmt.Sprintf("%s %s %s, %s", who, h.ended, h.Age, h.Detail)
 	case h.Kind == HolderListener, h.Kind == HolderUserHook, h.Kind == HolderStopCall,
-		h.State == statePingUnacked, h.State == stateLinger:
+		h.Kind == HolderFlush, h.State == statePingUnacked, h.State == stateLinger:
 		return fmt.Sprintf("%s, %s", who, h.Detail)
 	case h.Detail == "":
 		return fmt.Sprintf("%s, open %s", who, h.Age)

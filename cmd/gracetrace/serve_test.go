@@ -80,15 +80,19 @@ func startClient(t *testing.T, target *scenario.Target, name string) scenario.Cl
 	return c
 }
 
-func TestSecondSignalKills(t *testing.T) {
+func TestSecondSignalExits(t *testing.T) {
 	t.Parallel()
 	s := start(t, gracetrace(t, nil, "serve", "--addr", "127.0.0.1:0"))
 	defer startClient(t, s.awaitServing(t), "recv").Close()
 	s.signal(t, syscall.SIGTERM)
 	s.await(t, `msg="shutdown progress"`)
 	s.signal(t, syscall.SIGTERM)
-	if r := s.wait(t); r.code != -1 {
-		t.Errorf("exit code %d, want to be killed by the signal", r.code)
+	r := s.wait(t)
+	if want := 128 + int(syscall.SIGTERM); r.code != want {
+		t.Errorf("exit code %d, want %d", r.code, want)
+	}
+	if !strings.Contains(r.stderr, `msg="shutdown finished"`) {
+		t.Errorf("it exited without its verdict:\n%s", r.stderr)
 	}
 }
 

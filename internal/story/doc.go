@@ -7,13 +7,15 @@
 //
 //	serve [timeout=D] [grace=D] [tls=wrapped|bare] [listeners=N] [handlers] [unserved] [close=D] [accept=D]
 //	        [health] [reflection] [streams=N] [age=D] [peers=bufconn|IP]
+//	        [lameduck=D] [flush=D]
 //	        [hook=tagconn|connend|rpcend|limiter|realip|credentials]
 //	        unserved: one more listener is watched and never served;
 //	        handlers: Stop waits for them; close: how long a listener's Close
 //	        takes; accept: how long its Accept stays after that; health: with
 //	        the health service; streams: MaxConcurrentStreams; age:
 //	        MaxConnectionAge; peers: where clients come from; hook: what else
-//	        of the application's grpc runs, and where it may hang
+//	        of the application's grpc runs, and where it may hang; lameduck:
+//	        before grpc's stop; flush: how long the application's own takes
 //	hang, release                            the hook does from now on, no more
 //	call [hold=D] [times=N] [deadline=D] [ignore]      unary, by a healthy client
 //	        client=A: behind a proxy, for A; stops=stop|gracefulstop|shutdown:

@@ -3,9 +3,11 @@
 package story
 
 import (
+	"context"
 	"crypto/tls"
 	"fmt"
 	"net"
+	"slices"
 	"time"
 
 	"google.golang.org/grpc"
@@ -51,7 +53,34 @@ func (s *story) more(args arguments) ([]grpc.ServerOption, error) {
 		return nil, err
 	}
 	bounds, err := limits(args)
-	return append(hooks, bounds...), err
+	if err != nil {
+		return nil, err
+	}
+	around, err := aroundStop(args)
+	return slices.Concat(hooks, bounds, around), err
+}
+
+// aroundStop are options about what comes before and after grpc's stop.
+func aroundStop(args arguments) (opts []grpc.ServerOption, err error) {
+	duck, err := args.duration("lameduck", 0)
+	if err != nil {
+		return nil, err
+	}
+	if duck > 0 {
+		opts = append(opts, server.LameDuck(duck))
+	}
+	flush, err := args.duration("flush", 0)
+	if flush > 0 {
+		opts = append(opts, server.WithFlush("traces", func(ctx context.Context) error {
+			select {
+			case <-time.After(flush):
+				return nil
+			case <-ctx.Done():
+				return ctx.Err()
+			}
+		}))
+	}
+	return opts, err
 }
 
 // limits are options of grpc's about what clients may do.

@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package server
+
+import (
+	"context"
+	"os"
+	"os/signal"
+	"syscall"
+)
+
+// signals hears those that end a process: the first one gracefully, the second one
+// at once. A third has its default effect.
+type signals struct {
+	got   chan os.Signal
+	ended chan struct{} // its goroutine has
+}
+
+// stopSignals are what Kubernetes and systemd send, and a terminal.
+var stopSignals = []os.Signal{syscall.SIGTERM, os.Interrupt}
+
+// signalNames are the same in words.
+const signalNames = "SIGTERM, SIGINT"
+
+// hear hears signals from now on: until release. The context that it returns ends
+// with the first, or with ctx. At the second one abort is called, and must not
+// return.
+func hear(ctx context.Context, abort func(os.Signal)) (first context.Context, release func()) {
+	s := &signals{got: make(chan os.Signal, 2), ended: make(chan struct{})}
+	first, end := context.WithCancel(ctx)
+	signal.Notify(s.got, stopSignals...)
+	go func() {
+		defer close(s.ended)
+		n := 0
+		for sig := range s.got {
+			if n++; n == 1 {
+				end()
+				continue
+			}
+			signal.Reset(stopSignals...)
+			abort(sig)
+		}
+	}()
+	return first, func() {
+		signal.Stop(s.got)
+		close(s.got) // nothing is sent any more
+		<-s.ended
+		end()
+	}
+}
+
+// exitCode of a process that a signal ends, as shells have it: 128 and its number.
+func exitCode(sig os.Signal) int {
+	if n, ok := sig.(syscall.Signal); ok {
+		return 128 + int(n)
+	}
+	return 1
+}
