@@ -10,31 +10,40 @@ import (
 	"testing"
 )
 
-const quickstartFile = "examples/quickstart/main.go"
+const (
+	quickstartFile = "examples/quickstart/main.go"
+	kubernetesFile = "examples/kubernetes/main.go"
+)
 
-// quickstartBlock matches the code between two <!-- quickstart --> marks.
-var quickstartBlock = regexp.MustCompile(
-	"(?s)<!-- quickstart -->\n+```go\n(.*?)```\n+<!-- /?quickstart -->")
+var (
+	quickstart     = shows("README.md", "quickstart", quickstartFile)
+	kubernetesCode = shows("docs/kubernetes.md", "kubernetes", kubernetesFile)
+)
 
-var quickstart = rule{
-	name:   "README's code is the quickstart example",
-	reason: "the first code a user copies is compiled and run: between <!-- quickstart --> marks stands " + quickstartFile + " from its package clause on",
-	check: func(tb testing.TB, tree fs.FS) []string {
-		tb.Helper()
-		block := quickstartBlock.FindStringSubmatch(read(tb, tree, "README.md"))
-		if block == nil {
-			return []string{"README.md: no ```go block between <!-- quickstart --> marks"}
-		}
-		_, code, found := strings.Cut("\n"+read(tb, tree, quickstartFile), "\npackage ")
-		if !found {
-			return []string{quickstartFile + ": no package clause"}
-		}
-		want, got := strings.Split("package "+code, "\n"), strings.Split(block[1], "\n")
-		for i := range max(len(want), len(got)) {
-			if i >= len(want) || i >= len(got) || want[i] != got[i] {
-				return []string{fmt.Sprintf("README.md differs from %s in line %d", quickstartFile, i+1)}
+// shows says that a page has a file's code between two <!-- mark --> lines.
+func shows(page, mark, file string) rule {
+	block := regexp.MustCompile("(?s)<!-- " + mark + " -->\n+```go\n(.*?)```\n+<!-- /?" + mark + " -->")
+	return rule{
+		name: page + " shows " + file,
+		reason: "code that a user copies is compiled and run: between <!-- " + mark +
+			" --> marks stands the file from its package clause on",
+		check: func(tb testing.TB, tree fs.FS) []string {
+			tb.Helper()
+			found := block.FindStringSubmatch(read(tb, tree, page))
+			if found == nil {
+				return []string{page + ": no ```go block between <!-- " + mark + " --> marks"}
 			}
-		}
-		return nil
-	},
+			_, code, ok := strings.Cut("\n"+read(tb, tree, file), "\npackage ")
+			if !ok {
+				return []string{file + ": no package clause"}
+			}
+			want, got := strings.Split("package "+code, "\n"), strings.Split(found[1], "\n")
+			for i := range max(len(want), len(got)) {
+				if i >= len(want) || i >= len(got) || want[i] != got[i] {
+					return []string{fmt.Sprintf("%s differs from %s in line %d", page, file, i+1)}
+				}
+			}
+			return nil
+		},
+	}
 }

@@ -28,7 +28,7 @@ var rules = []rule{
 	arrows, libraryWithoutDemo, modelWithoutGRPC, exporterWithoutServer,
 	spdx, fileLength, noSleepInTests, noLooseEnds, noLinkname, packageComment, noMachinePaths,
 	publicSurface, changelog, generatedByPinned, floorHolds, matrixVersions,
-	quickstart,
+	quickstart, kubernetesCode,
 }
 
 func TestRules(t *testing.T) {

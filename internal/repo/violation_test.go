@@ -172,6 +172,14 @@ var violations = []broken{
 		},
 		[]string{"README.md differs from " + quickstartFile + " in line 3"},
 	},
+	{
+		kubernetesCode,
+		map[string]string{
+			kubernetesFile:       "package main\n\nfunc main() {}\n",
+			"docs/kubernetes.md": "<!-- kubernetes -->\n```go\npackage main\n\n```\n<!-- kubernetes -->\n",
+		},
+		[]string{"docs/kubernetes.md differs from " + kubernetesFile + " in line 3"},
+	},
 }
 
 // matrixMod returns the requirements of a pair of versions.
