@@ -18,16 +18,19 @@ var quoted = regexp.MustCompile("(?m)^<!-- (\\w+): ([\\w ]+) -->\n```\n((?s:.*?)
 var (
 	timelinePart = regexp.MustCompile(`(?m)^grpc\.server\.shutdown .*\n├.*(?:\n[├│└ ].*)*`)
 	verdictPart  = regexp.MustCompile(`(?m)^verdict: .*(?:\n(?: |clients:|notes:).*)*`)
+	clientsPart  = regexp.MustCompile(`(?m)^clients: .*(?:\n .*)*`)
 )
 
-// storyPart is the timeline, the verdict with what stands below it, or the log's
-// records with that message.
+// storyPart is the timeline, the verdict with what stands below it, what clients
+// met, or the log's records with that message.
 func storyPart(story, part string) string {
 	switch part {
 	case "timeline":
 		return last(timelinePart.FindAllString(story, -1))
 	case "verdict":
 		return last(verdictPart.FindAllString(story, -1))
+	case "clients":
+		return last(clientsPart.FindAllString(story, -1))
 	}
 	var records []string
 	for line := range strings.Lines(story) {

@@ -37,9 +37,9 @@ func run(ctx context.Context) error {
 	tp := sdktrace.NewTracerProvider() // the application's own, as it is
 	checks := health.NewServer()
 	srv := server.New(t,
-		server.LameDuck(5*time.Second),        // serve on until the others have heard
-		server.WithFlush("otel", tp.Shutdown), // last of all, in time that is kept for it
-		grpc.ConnectionTimeout(5*time.Second), // for clients that say nothing; 120 s by default
+		server.LameDuck(5*time.Second),          // serve on until the others have heard
+		server.WithFlush("traces", tp.Shutdown), // last of all, in time that is kept for it
+		grpc.ConnectionTimeout(5*time.Second),   // for clients that say nothing; 120 s by default
 	)
 	healthv1.RegisterHealthServer(srv, checks)
 	pb.RegisterGreeterServer(srv, &greeter{})
