@@ -18,6 +18,12 @@ import (
 // so one that is never served is not waited for. A listener that is watched
 // already is returned as it is, or watched for t instead if that was for another
 // server's Tracer. With a nil tracer lis is returned.
+//
+// Accept and Close of a listener other than *net.TCPListener, *net.UnixListener
+// and bufconn's run in a goroutine of their own while somebody waits for them, so
+// that a forced stop of package server can go on without them: Accept then
+// returns net.ErrClosed, and a connection that it brings later is closed. What
+// they return or panic with is passed on as it is.
 func Listener(t *tracer.Tracer, lis net.Listener) net.Listener {
 	if !usable(t, "Listener") || lis == nil {
 		return lis
@@ -33,6 +39,9 @@ func Listener(t *tracer.Tracer, lis net.Listener) net.Listener {
 		srv:      t.Table(),
 		rec:      t.Table().AddListener(lis.Addr(), fmt.Sprintf("%T", lis)),
 	}
+	if !endsWhenClosed(lis) {
+		l.released = l.rec.Released()
+	}
 	if sc, ok := lis.(syscall.Conn); ok {
 		return &syscallListener{listener: l, Conn: sc}
 	}
@@ -41,8 +50,9 @@ func Listener(t *tracer.Tracer, lis net.Listener) net.Listener {
 
 type listener struct {
 	net.Listener
-	srv *watch.Server
-	rec *watch.Listener
+	srv      *watch.Server
+	rec      *watch.Listener
+	released <-chan struct{} // by a forced stop; nil: it needs no release
 }
 
 func (l *listener) watched() *listener { return l }
@@ -59,7 +69,7 @@ type syscallListener struct {
 // Accept implements net.Listener.
 func (l *listener) Accept() (net.Conn, error) {
 	l.rec.AcceptBegin()
-	c, err := l.Listener.Accept()
+	c, err := l.accept()
 	if err != nil {
 		l.rec.AcceptEnd()
 		return c, err
@@ -68,12 +78,49 @@ func (l *listener) Accept() (net.Conn, error) {
 	return wrapRaw(c, addr, l.rec.Accepted(addr, c), l.srv), nil
 }
 
+func (l *listener) accept() (net.Conn, error) {
+	if l.released == nil {
+		return l.Listener.Accept()
+	}
+	select {
+	case <-l.released:
+		return nil, l.closed("accept")
+	default:
+	}
+	e, ok := interruptible(l.released, l.Listener.Accept)
+	if !ok {
+		l.rec.AcceptAbandoned()
+		return nil, l.closed("accept")
+	}
+	return e.conn, e.err
+}
+
 // Close implements net.Listener.
 func (l *listener) Close() error {
 	if !l.rec.CloseBegin() {
-		return l.Listener.Close()
+		return l.close()
 	}
-	err := l.Listener.Close()
+	err := l.close()
 	l.rec.CloseEnd()
 	return err
+}
+
+func (l *listener) close() error {
+	if l.released == nil {
+		return l.Listener.Close()
+	}
+	e, ok := interruptible(l.released, func() (net.Conn, error) {
+		return nil, l.Listener.Close()
+	})
+	if !ok {
+		l.rec.CloseAbandoned()
+		return l.closed("close")
+	}
+	return e.err
+}
+
+// closed is the error of a call that a forced stop has ended.
+func (l *listener) closed(op string) error {
+	a := l.Addr()
+	return &net.OpError{Op: op, Net: a.Network(), Addr: a, Err: net.ErrClosed}
 }

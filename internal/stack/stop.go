@@ -41,8 +41,8 @@ func stopPlace(frames []Frame) (StopPlace, bool) {
 		switch {
 		case f.is(transport, "(*http2Server).Drain"):
 			return StopInDrain, true
-		case f.application():
-			return StopInUser, true
+		case f.application(), f.is(sensors, "(*listener).Close"):
+			return StopInUser, true // ours waits for the user's
 		case f.is("sync", "(*Cond).Wait"):
 			return StopInCond, true
 		case f.is("sync", "(*WaitGroup).Wait"):

@@ -51,6 +51,7 @@ type Conn struct {
 	transport  bool       // the handshake succeeded
 	dispatched bool       // credentials took it away from grpc
 	removed    bool       // no longer in srv.conns
+	cut        Instant    // closed by us while it shook hands
 	readErr    Instant    // terminal read error
 	closed     Instant    // first Close returned
 	gone       Instant    // first Close that returned after readErr
@@ -306,16 +307,6 @@ func (c *Conn) removeLocked() {
 		s.closed = append(s.closed[:0], s.closed[half:]...)
 	}
 	s.closed = append(s.closed, c)
-}
-
-// CloseConns closes every connection that is not gone, below grpc: its reader
-// then fails, which cancels the connection's streams as grpc's Stop would. It
-// does not wait: a Close may hang (tls.Conn.Close writes to a frozen peer for up
-// to 5 s), and one must not keep the others.
-func (s *Server) CloseConns() {
-	for _, c := range s.present() {
-		go c.raw.Close() // an error means that it is closed already
-	}
 }
 
 // present returns the connections that are in the table.

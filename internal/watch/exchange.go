@@ -165,6 +165,7 @@ type ConnState struct {
 	Timeout            int64 // ConnectionTimeout, nanoseconds
 	Stage              Stage
 	Transport          bool
+	Cut                Instant // closed by us while it shook hands
 
 	BytesRead, BytesWritten int64
 	Reading                 bool
@@ -210,7 +211,7 @@ func (c *Conn) state() ConnState {
 		ID: c.id, Addr: c.peer,
 		Listener: c.listener, Accepted: c.accepted,
 		Handshake: c.handshake.get(), Settled: c.settled.get(), Timeout: c.timeout.Load(),
-		Stage: Stage(c.stage.Load()), Transport: c.transport,
+		Stage: Stage(c.stage.Load()), Transport: c.transport, Cut: c.cut,
 		BytesRead: c.read.Load(), BytesWritten: c.written.Load(),
 		Reading: c.readSince.get() != 0, WriteSince: c.writeSince.get(),
 		LastRead: c.lastRead.get(), UnreadSince: pause.since, UnreadUntil: pause.until,

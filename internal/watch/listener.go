@@ -9,9 +9,10 @@ import "net"
 // a stop has closed by then, and on no other. One that is never served would
 // never be closed by grpc, and all phases would wait for it.
 type Listener struct {
-	srv    *Server
-	addr   net.Addr
-	goType string
+	srv      *Server
+	addr     net.Addr
+	goType   string
+	released chan struct{} // closed by a forced stop: see Server.ReleaseListeners
 
 	// Guarded by srv.mu.
 	served       bool // it is in the table
@@ -22,6 +23,9 @@ type Listener struct {
 	acceptReturn Instant
 	closeBegin   Instant
 	closeEnd     Instant
+	// A forced stop goes on although this call has not returned.
+	acceptAbandoned, closeAbandoned bool
+	releasing                       bool // released is closed, or about to be
 }
 
 // ListenerState is a snapshot of a Listener.
@@ -38,6 +42,9 @@ type ListenerState struct {
 	// after a temporary error has no Accept pending and counts as over, since
 	// grpc's loop leaves that sleep at quit.
 	AcceptReturned Instant
+	// AcceptAbandoned and CloseAbandoned say that the application's Accept or
+	// Close had not returned then: a forced stop went on without it.
+	AcceptAbandoned, CloseAbandoned bool
 }
 
 // AcceptBegin is called before each Accept.
@@ -48,6 +55,7 @@ func (l *Listener) AcceptBegin() {
 		l.served, l.since = true, l.srv.Now()
 		l.srv.addLocked(l)
 	}
+	l.releaseLocked()
 	l.accepting = true
 }
 
@@ -80,6 +88,7 @@ func (l *Listener) closeBegins() (first, last bool) {
 		return false, false
 	}
 	l.closeBegin = l.srv.Now()
+	l.releaseLocked()
 	return true, l.served && l.srv.allClosingLocked()
 }
 
@@ -100,6 +109,7 @@ func (l *Listener) stateLocked() ListenerState {
 	s := ListenerState{
 		Addr: l.addr.String(), GoType: l.goType, Since: l.since, Socket: l.socket,
 		CloseBegin: l.closeBegin, CloseEnd: l.closeEnd,
+		AcceptAbandoned: l.acceptAbandoned, CloseAbandoned: l.closeAbandoned,
 	}
 	if l.overLocked() {
 		s.AcceptReturned = max(l.acceptReturn, l.closeBegin)

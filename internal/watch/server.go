@@ -53,9 +53,10 @@ type Server struct {
 	nextID     uint64
 	lastAccept Instant
 	wake       func()
-	shaking    int // accepted, neither a transport yet nor closed
-	unsent     int // transports whose first GOAWAY has not left
-	open       int // transports that are not gone
+	shaking    int  // accepted, neither a transport yet nor closed
+	unsent     int  // transports whose first GOAWAY has not left
+	open       int  // transports that are not gone
+	releasing  bool // a forced stop is on: see ReleaseListeners
 }
 
 // Caller is who made an RPC, as far as its context tells.
@@ -126,7 +127,7 @@ func (s *Server) Empty() bool {
 // AddListener makes a listener known. It is in the table from its first Accept
 // on. goType names its type.
 func (s *Server) AddListener(addr net.Addr, goType string) *Listener {
-	return &Listener{srv: s, addr: addr, goType: goType}
+	return &Listener{srv: s, addr: addr, goType: goType, released: make(chan struct{})}
 }
 
 // addLocked puts a listener into the table. s.mu must be held.
@@ -158,7 +159,7 @@ func (s *Server) Watch(wake func()) (call Instant, ok bool) {
 func (s *Server) Unwatch() {
 	s.mu.Lock()
 	s.watchedSince.Store(0)
-	s.wake, s.closed, s.forgotten = nil, nil, 0
+	s.wake, s.closed, s.forgotten, s.releasing = nil, nil, 0, false
 	s.inflight.forget()
 	s.mu.Unlock()
 	for _, c := range s.present() {
