@@ -18,7 +18,10 @@
 //   - GracefulStop and Stop do what grpc's do, and then flush the trace, for
 //     at most 2 s.
 //   - Shutdown returns by its deadline, at most 50 ms late, whatever handlers,
-//     connections, a logger, an exporter or the report's receiver do.
+//     interceptors, listeners, connections, credentials, a tap handle, a stats
+//     handler, a logger, an exporter or the report's receiver do.
+//   - Shutdown closes connections that do not finish their handshake, so that all
+//     others are told to go in time. GracefulStop and Stop do not, as grpc's.
 //   - Second and concurrent stops join the first.
 //   - Nothing here calls os.Exit. A second signal to Run has its default
 //     effect: it kills.

@@ -34,9 +34,19 @@ func (e *DeadlineError) Unwrap() error { return e.cause }
 // of ctx's deadline and the grace period comes near: health checks are told, the
 // lame duck is waited for, grpc's GracefulStop is given its time. A fifth of the
 // budget, at most 2 s, is kept for the forced stop, the handlers that it cuts, and
-// the flush, and as much for [WithFlush]. It returns nil if every RPC ended by itself, and a *DeadlineError
-// otherwise, also when it was somebody else's Stop that cut them. A call after
-// another stop waits for that one, or for ctx.
+// the flush, and as much for [WithFlush]. It returns nil if every RPC ended by
+// itself, and a *DeadlineError otherwise, also when it was somebody else's Stop
+// that cut them. A call after another stop waits for that one, or for ctx.
+//
+// Connections that have not finished their handshake after a quarter of the
+// drain, at most 5 s, are closed: until then grpc tells no client to go. That
+// makes no stop a forced one.
+//
+// The forced stop calls grpc's Stop and waits for nothing that the application
+// can keep from ending: not for a listener's Accept or Close, not for credentials,
+// a tap handle, a stats handler or a handler. If Stop takes longer than 100 ms,
+// every connection is closed under it. What has not ended by then is left behind,
+// and named.
 func (s *Server) Shutdown(ctx context.Context) error {
 	if s.broken != nil {
 		return s.broken
@@ -54,9 +64,11 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	s.lameDuck(ctx, st, p.lameDuck)
 	s.drains()
 	go st.call(s.grpc.GracefulStop)
+	lift := s.limitHandshakes(p.handshakes())
 	cause := st.wait(ctx, time.Until(deadline)-p.end())
+	lift()
 	if cause != nil {
-		s.force(st, min(forceWait, p.forced/2), p.forced)
+		s.force(st, p.limits())
 	}
 	s.flushApp(ctx, st.trace, deadline, p)
 	flushCtx, cancelFlush := flushContext(ctx, deadline)

@@ -12,11 +12,6 @@ import (
 	"github.com/gracetrace/gracetrace/tracer"
 )
 
-// forceWait is how long a forced Stop is given before every connection is
-// closed under it: Stop waits for handshakes, and on grpc-go up to 1.84 for
-// the lock that a GracefulStop holds while handlers run.
-const forceWait = 100 * time.Millisecond
-
 // stop is the first stop call of a server. The others join it.
 type stop struct {
 	graceful bool
@@ -115,9 +110,9 @@ func (s *Server) GracefulStop() {
 }
 
 // Stop is grpc's: it closes every connection, which cancels their RPCs. Then it
-// flushes the trace, for at most 2 s. During a GracefulStop it forces that one;
-// it does not wait for handlers that ignore their context, but the trace names
-// them.
+// flushes the trace, for at most 2 s. During a GracefulStop or Shutdown it forces
+// that one, as Shutdown does by itself; it does not wait for handlers that ignore
+// their context, but the trace names them.
 func (s *Server) Stop() {
 	if s.t == nil {
 		s.grpc.Stop()
@@ -135,45 +130,9 @@ func (s *Server) Stop() {
 		st.call(s.grpc.Stop)
 	case st.graceful:
 		st.hasten()
-		s.force(st, forceWait, forceWait)
+		s.force(st, stopLimits)
 		st.finish(context.Background())
 	default:
 		<-s.over
-	}
-}
-
-// force stops what a GracefulStop waits for. wait is for Stop itself, before
-// every connection is closed under it; handlers is for the handlers to end that
-// have lost their connection by it. It does not wait for ever for those
-// that ignore their context.
-func (s *Server) force(st *stop, wait, handlers time.Duration) {
-	st.forcing.Do(func() {
-		select {
-		case <-st.returned:
-			return
-		default:
-		}
-		st.holders = st.trace.Forced()
-		stopped := make(chan struct{})
-		go func() { // its end is awaited, but not for ever: see forceWait
-			defer close(stopped)
-			s.grpc.Stop()
-		}()
-		if !within(wait, stopped) {
-			s.t.Table().CloseConns()
-		}
-		within(handlers, st.returned)
-	})
-}
-
-// within waits for done, for at most d, and reports whether it came.
-func within(d time.Duration, done <-chan struct{}) bool {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-done:
-		return true
-	case <-t.C:
-		return false
 	}
 }

@@ -36,6 +36,7 @@ const (
 	keyRefused    = "shutdown.clients.refused"
 	keyLateConns  = "shutdown.clients.late_connections" // accepted after the call
 	keyUnserved   = "shutdown.clients.unserved"         // of these
+	keyHandshakes = "shutdown.clients.handshakes_closed"
 	keyLateRPCs   = "shutdown.clients.late_streams"
 	keyArrived    = "shutdown.clients.arrived"       // during the lame duck
 	keyLastArrive = "shutdown.clients.last_arrival"  // seconds since its start
@@ -62,6 +63,7 @@ const (
 	keyBytesRead        = "shutdown.bytes_read"
 	keyHandshakeTimeout = "shutdown.handshake.timeout"
 	keyHandshakeOK      = "shutdown.handshake.ok"
+	keyHandshakeClosed  = "shutdown.handshake.closed_by_us"
 	keyGoAwaySent       = "shutdown.goaway.sent"
 	keyPingAcked        = "shutdown.ping.acknowledged"
 	keyFramesSeen       = "shutdown.frames_seen"

@@ -205,6 +205,7 @@ func (tl *timeline) clientsReport() Clients {
 		r.Arrived, r.LastArrival, r.LameDuck = a.n, whole(a.last), whole(tl.enough())
 	}
 	r.LateConnections, r.Unserved = tl.lateConns()
+	r.HandshakesClosed = tl.handshakesClosed()
 	for i := range tl.conns {
 		c := &tl.conns[i]
 		r.LateStreams += c.late

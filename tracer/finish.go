@@ -14,6 +14,8 @@ const (
 	finishLimit = 2500 * time.Millisecond
 	// finishSlack is for a flush that ends with ctx to say what became of it.
 	finishSlack = 50 * time.Millisecond
+	// fallBackLimit is what the report may take that is made when the time is up.
+	fallBackLimit = 150 * time.Millisecond
 	// deliverLimit bounds how long the application's own use of a report may
 	// keep the stop.
 	deliverLimit = time.Second
@@ -36,13 +38,24 @@ func (s *Shutdown) Finish(ctx context.Context) *Report {
 			limit = min(limit, max(time.Until(d), 0)+finishSlack)
 		}
 		if !await(limit, done) {
-			s.guard(s.fallBack)
+			s.inTime(s.fallBack)
 		}
 		if s.report() == nil { // a fault of ours, which guard has told
 			s.setReport(&Report{Version: 1, TraceID: s.spans.traceID.String()})
 		}
 	})
 	return s.report()
+}
+
+// inTime waits for f, but not for long: what keeps it is the application's, such
+// as an address that does not say what it is.
+func (s *Shutdown) inTime(f func()) {
+	done := make(chan struct{})
+	go func() { // waited for below, unless the application blocks
+		defer close(done)
+		s.guard(f)
+	}()
+	await(fallBackLimit, done)
 }
 
 // end does what Finish promises.

@@ -71,7 +71,7 @@ func raw(changes ...connChange) change {
 			accepted: -time.Minute, handshake: -time.Minute, settled: never,
 			timeout: 2 * time.Minute, writeSince: never, lastLate: never,
 			unread:    [2]time.Duration{never, never},
-			longWrite: [2]time.Duration{never, never}, goAway: never, pingAck: never,
+			longWrite: [2]time.Duration{never, never}, goAway: never, pingAck: never, cut: never,
 			finalGoAw: never, streamsDone: never, closed: never, gone: never,
 		}
 		for _, f := range changes {

@@ -9,8 +9,6 @@ import (
 	"time"
 
 	"go.opentelemetry.io/otel/trace"
-
-	"github.com/gracetrace/gracetrace/internal/watch"
 )
 
 // HolderKind is what kind of thing keeps a server from stopping.
@@ -179,8 +177,11 @@ func (tl *timeline) closingListeners(p phaseLine) (hs []holder) {
 		}
 		h.Age = h.Held
 		h.Detail = fmt.Sprintf("Close of %s took %s", l.goType, h.Held)
-		if h.Open {
+		switch {
+		case h.Open:
 			h.Detail = fmt.Sprintf("Close of %s has not returned for %s", l.goType, h.Held)
+		case l.closeAbandoned:
+			h.Detail = fmt.Sprintf("Close of %s had not returned for %s", l.goType, h.Held)
 		}
 		if len(tl.listeners) > 1 || h.Held >= Duration(worthShowing) {
 			hs = append(hs, h)
@@ -206,6 +207,8 @@ func (l *listenerLine) accepts(h *holder) string {
 	switch {
 	case l.closeBegin > h.end:
 		return fmt.Sprintf("Accept of %s goes on: it was not closed", l.goType)
+	case l.acceptAbandoned && !h.Open:
+		return fmt.Sprintf("Accept of %s had not returned %s after Close", l.goType, h.Age)
 	case h.Open:
 		return fmt.Sprintf("Accept of %s has not returned %s after Close", l.goType, h.Age)
 	}
@@ -218,61 +221,4 @@ func listenerHolder(i int, l *listenerLine, part string) holder {
 	}
 	h.Kind, h.Listener = HolderListener, l.addr
 	return h
-}
-
-func (tl *timeline) handshakes(p phaseLine) (hs []holder) {
-	for i := range tl.conns {
-		c := &tl.conns[i]
-		h := holder{name: string(HolderHandshake), key: holderKey{HolderHandshake, c.id, ""}, blame: -1}
-		if !tl.place(&h, p, c.accepted, c.handshakeOver()) {
-			continue
-		}
-		h.Kind, h.Peer, h.Listener, h.Local = HolderHandshake, c.peer, c.listener, string(c.where)
-		h.Age = Duration(h.end - c.accepted)
-		h.State, h.Detail = tl.handshakeState(c)
-		if len(tl.listeners) > 1 {
-			h.Detail += ", on " + c.listener
-		}
-		switch {
-		case h.Open:
-			h.ended = "has not finished, open"
-		case c.transport:
-			h.ended = "took"
-		default:
-			h.ended = "never finished, open"
-		}
-		h.attrs = []attr{
-			{keyHandshakeTimeout, c.timeout.Seconds()}, {keyHandshakeOK, c.transport},
-		}
-		if !c.bare {
-			h.attrs = append(h.attrs, attr{keyBytesRead, c.bytesRead})
-		}
-		hs = append(hs, h)
-	}
-	return hs
-}
-
-func (tl *timeline) handshakeState(c *connLine) (State, string) {
-	read := fmt.Sprintf("%d bytes read", c.bytesRead)
-	if c.bare && c.stage == watch.StageTLS {
-		read = "its reads were not seen"
-	}
-	switch {
-	case tl.is(ruleCallback, tl.inUserCode(c)):
-		return stateCallback, "inside " + tl.userCode(c) + ", " + read
-	case tl.is(ruleTLS, c.stage == watch.StageTLS || c.stage == watch.StageTLSBytes):
-		if c.stage == watch.StageTLSBytes {
-			return stateTLS, "TLS has begun (how far it is cannot be seen: credentials not wrapped), " + read
-		}
-		return stateTLS, "inside the credentials' handshake, " + read
-	case tl.is(rulePreface, c.stage == watch.StagePreface || c.stage == watch.StageHalfPreface):
-		switch {
-		case c.transport:
-			return statePreface, read
-		case c.stage == watch.StageHalfPreface:
-			return statePreface, "no more than a part of the HTTP/2 preface, " + read
-		}
-		return statePreface, "credentials' handshake done, no HTTP/2 preface, " + read
-	}
-	return stateTCP, read
 }

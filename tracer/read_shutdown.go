@@ -284,7 +284,7 @@ func (s *readSpan) clients() Clients {
 		Unserved: s.number(keyUnserved), LateStreams: s.number(keyLateRPCs),
 		Window:  Duration(s.duration(keyMaxWindow)),
 		Arrived: s.number(keyArrived), LastArrival: Duration(s.duration(keyLastArrive)),
-		LameDuck: Duration(s.duration(keyLameDuck)),
+		HandshakesClosed: s.number(keyHandshakes), LameDuck: Duration(s.duration(keyLameDuck)),
 	}
 	if _, ok := s.attrs[keyLastAccept]; ok {
 		last := Duration(s.duration(keyLastAccept))

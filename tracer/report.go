@@ -58,6 +58,9 @@ type Clients struct {
 	LateConnections int `json:"late_connections,omitempty"`
 	Unserved        int `json:"unserved,omitempty"`
 	LateStreams     int `json:"late_streams,omitempty"`
+	// HandshakesClosed are connections that Shutdown closed because they had not
+	// finished their handshake: until then nobody is told to go.
+	HandshakesClosed int `json:"handshakes_closed,omitempty"`
 	// Arrived counts the connections that were accepted during the lame duck, the
 	// last of them LastArrival after its start. LameDuck is the delay that would
 	// have been enough; zero: that is not known.

@@ -93,8 +93,8 @@ func rootAttrs(tl *timeline, r *Report, main *phaseView, summarised int) []attr 
 	}
 	for _, a := range []attr{
 		{keyRefused, r.Clients.Refused}, {keyLateConns, r.Clients.LateConnections},
-		{keyUnserved, r.Clients.Unserved}, {keyArrived, r.Clients.Arrived},
-		{keyLateRPCs, r.Clients.LateStreams},
+		{keyUnserved, r.Clients.Unserved}, {keyHandshakes, r.Clients.HandshakesClosed},
+		{keyArrived, r.Clients.Arrived}, {keyLateRPCs, r.Clients.LateStreams},
 		{keySummarised, summarised}, {keyForgotten + "connections", tl.forgottenConns},
 		{keyForgotten + "rpcs", tl.forgottenRPCs},
 	} {

@@ -104,6 +104,9 @@ func clientLines(r *Report) (lines []string) {
 	} else if c.Unserved > 0 {
 		say("%s closed unserved", amount(c.Unserved, "connection"))
 	}
+	if n := c.HandshakesClosed; n > 0 {
+		say("%s never finished %s handshake, closed by us", amount(n, "connection"), owner(n))
+	}
 	if c.Arrived > 0 {
 		say("%s accepted during the lame duck, the last %s after its start",
 			amount(c.Arrived, "connection"), c.LastArrival)
@@ -231,4 +234,12 @@ func cutCounts(cut map[string]int) string {
 		words = append(words, word)
 	}
 	return strings.Join(words, ", ")
+}
+
+// owner is the possessive of n things.
+func owner(n int) string {
+	if n == 1 {
+		return "its"
+	}
+	return "their"
 }

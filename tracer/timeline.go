@@ -133,6 +133,8 @@ const (
 type listenerLine struct {
 	addr, goType                         string
 	closeBegin, closeEnd, acceptReturned time.Duration
+	// A forced stop went on although the call had not returned.
+	acceptAbandoned, closeAbandoned bool
 }
 
 type connLine struct {
@@ -148,6 +150,7 @@ type connLine struct {
 	timeout            time.Duration // ConnectionTimeout
 	stage              watch.Stage
 	transport          bool
+	cut                time.Duration // closed by us while it shook hands
 	bytesRead          int64
 	bare               bool             // the credentials' reads are not in bytesRead
 	writeSince         time.Duration    // the Write in flight
@@ -296,7 +299,8 @@ func (b *builder) add(tl *timeline, snap *watch.Snapshot, cancelled map[uint64]w
 		tl.listeners = append(tl.listeners, listenerLine{
 			addr: l.Addr, goType: l.GoType,
 			closeBegin: b.since(l.CloseBegin), closeEnd: b.since(l.CloseEnd),
-			acceptReturned: b.since(l.AcceptReturned),
+			acceptReturned:  b.since(l.AcceptReturned),
+			acceptAbandoned: l.AcceptAbandoned, closeAbandoned: l.CloseAbandoned,
 		})
 	}
 	byAddr := make(map[net.Addr]int, len(snap.Conns))
@@ -376,7 +380,8 @@ func (b *builder) conn(c *watch.ConnState) connLine {
 		id: c.ID, peer: p.text, where: p.where, listener: c.Listener,
 		accepted: b.since(c.Accepted), handshake: b.since(c.Handshake),
 		settled: b.since(c.Settled), timeout: time.Duration(c.Timeout), stage: c.Stage,
-		transport: c.Transport, bytesRead: c.BytesRead, writeSince: b.since(c.WriteSince),
+		transport: c.Transport, cut: b.since(c.Cut), bytesRead: c.BytesRead,
+		writeSince: b.since(c.WriteSince),
 		longWrite: [2]time.Duration{b.since(c.LongWriteSince), b.since(c.LongWriteUntil)},
 		bare:      c.Bare,
 		frames:    c.HTTP2, goAway: b.since(c.GoAway),

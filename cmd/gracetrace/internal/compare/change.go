@@ -113,6 +113,7 @@ func (c *Comparison) clients(a, b *tracer.Clients) {
 		{a.Refused, b.Refused, "connection", "refused"},
 		{a.LateConnections, b.LateConnections, "connection", "accepted after the call"},
 		{a.Unserved, b.Unserved, "connection", "closed unserved"},
+		{a.HandshakesClosed, b.HandshakesClosed, "connection", "closed in the handshake"},
 		{a.LateStreams, b.LateStreams, "RPC", "opened after the call"},
 	} {
 		more, less := max(n.a, n.b), min(n.a, n.b)
