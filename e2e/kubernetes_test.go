@@ -4,6 +4,8 @@ package e2e
 
 import (
 	"encoding/json"
+	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -23,18 +25,75 @@ const kubernetesPage = "docs/kubernetes.md"
 // yamlBlock is a fenced block that users copy.
 var yamlBlock = regexp.MustCompile("(?m)^```yaml\n((?s:.*?))```$")
 
-// page returns the first block, which is the recipe, and the others, which change
-// it.
-func page(t *testing.T) (recipe string, patches []string) {
-	t.Helper()
-	text := readText(t, filepath.Join(jaegerd.Root(t), kubernetesPage))
-	for _, m := range yamlBlock.FindAllStringSubmatch(text, -1) {
-		patches = append(patches, m[1])
+// TestKubernetesManifests: what the page has one apply is of the API's types, adds
+// up and fits together, and so does the recipe with each change that it offers.
+func TestKubernetesManifests(t *testing.T) {
+	for _, p := range problems(readText(t, filepath.Join(jaegerd.Root(t), kubernetesPage))) {
+		t.Error(p)
 	}
-	if len(patches) < 2 {
-		t.Fatalf("%s: %d yaml blocks, want the recipe and what changes it", kubernetesPage, len(patches))
+}
+
+// problems looks at a page. Its first block is the recipe, each other one a
+// strategic merge patch of the recipe's Deployment, as for kubectl patch and
+// kustomize.
+func problems(page string) (all []string) {
+	blocks := yamlBlock.FindAllStringSubmatch(page, -1)
+	if len(blocks) < 2 {
+		return []string{"want a recipe and what changes it"}
 	}
-	return patches[0], patches[1:]
+	for i, block := range blocks {
+		app, err := manifest.Decode(blocks[0][1])
+		if err == nil && i > 0 {
+			err = change(app, block[1])
+		}
+		if err != nil {
+			all = append(all, fmt.Sprintf("%v:\n%s", err, block[1]))
+			continue
+		}
+		for _, p := range app.Problems() {
+			all = append(all, fmt.Sprintf("%s:\n%s", p, block[1]))
+		}
+	}
+	return all
+}
+
+// change patches an app.
+func change(app *manifest.App, patch string) error {
+	p, err := manifest.Decode(patch)
+	if err != nil {
+		return err
+	}
+	before := app.Deployment
+	if app.Deployment, err = merge(before, patch); err != nil {
+		return err
+	}
+	pod, was := &app.Deployment.Spec.Template.Spec, &before.Spec.Template.Spec
+	switch {
+	case p.Deployment.Name != before.Name:
+		return fmt.Errorf("not a patch of %s", before.Name)
+	case len(pod.Containers) != len(was.Containers):
+		return errors.New("not a patch of its container")
+	case cmp.Equal(before, app.Deployment):
+		return errors.New("changes nothing")
+	}
+	return nil
+}
+
+func merge(d *appsv1.Deployment, patch string) (*appsv1.Deployment, error) {
+	old, err := json.Marshal(d)
+	if err != nil {
+		return nil, err
+	}
+	change, err := manifest.JSON(patch)
+	if err != nil {
+		return nil, err
+	}
+	merged, err := strategicpatch.StrategicMergePatch(old, change, appsv1.Deployment{})
+	if err != nil {
+		return nil, err
+	}
+	var out appsv1.Deployment
+	return &out, json.Unmarshal(merged, &out)
 }
 
 func readText(t *testing.T, path string) string {
@@ -44,70 +103,6 @@ func readText(t *testing.T, path string) string {
 		t.Fatal(err)
 	}
 	return string(b)
-}
-
-// TestKubernetesRecipe: what the page has one apply is of the API's types, adds
-// up, and fits together.
-func TestKubernetesRecipe(t *testing.T) {
-	recipe, _ := page(t)
-	app, err := manifest.Decode(recipe)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, p := range app.Problems() {
-		t.Error(p)
-	}
-}
-
-// TestKubernetesPatches: each of the other blocks is a strategic merge patch of
-// the recipe's Deployment, and the result is as good as the recipe.
-func TestKubernetesPatches(t *testing.T) {
-	recipe, patches := page(t)
-	for _, patch := range patches {
-		app, err := manifest.Decode(recipe)
-		if err != nil {
-			t.Fatal(err)
-		}
-		change, err := manifest.Decode(patch)
-		if err != nil {
-			t.Errorf("%v\n%s", err, patch)
-			continue
-		}
-		before, after := app.Deployment, merge(t, app.Deployment, patch)
-		if change.Deployment.Name != before.Name || cmp.Equal(before, after) {
-			t.Errorf("the patch changes nothing of the Deployment %s:\n%s", before.Name, patch)
-		}
-		pod, was := &after.Spec.Template.Spec, &before.Spec.Template.Spec
-		if len(pod.Containers) != len(was.Containers) {
-			t.Errorf("the patch is of another container:\n%s", patch)
-		}
-		app.Deployment = after
-		for _, p := range app.Problems() {
-			t.Errorf("%s\n%s", p, patch)
-		}
-	}
-}
-
-// merge does what kubectl patch and kustomize do.
-func merge(t *testing.T, d *appsv1.Deployment, patch string) *appsv1.Deployment {
-	t.Helper()
-	old, err := json.Marshal(d)
-	if err != nil {
-		t.Fatal(err)
-	}
-	change, err := manifest.JSON(patch)
-	if err != nil {
-		t.Fatal(err)
-	}
-	merged, err := strategicpatch.StrategicMergePatch(old, change, appsv1.Deployment{})
-	if err != nil {
-		t.Fatalf("%v\n%s", err, patch)
-	}
-	var out appsv1.Deployment
-	if err := json.Unmarshal(merged, &out); err != nil {
-		t.Fatal(err)
-	}
-	return &out
 }
 
 var ourVariable = regexp.MustCompile(`\bGRACETRACE_[A-Z_]+`)
@@ -134,12 +129,13 @@ func TestKubernetesVariables(t *testing.T) {
 	}
 }
 
-// TestKubernetesCatches: each mistake a reader may make in the recipe is found.
+// TestKubernetesCatches: each mistake that a reader, or we, may make is found.
 func TestKubernetesCatches(t *testing.T) {
-	recipe, _ := page(t)
+	page := readText(t, filepath.Join(jaegerd.Root(t), kubernetesPage))
+	const field = `unknown field "spec.template.spec.`
 	for _, mistake := range []struct{ old, by, want string }{
-		{"terminationGracePeriodSeconds:", "terminationGracePeriodSecond:", `unknown field "spec.template.spec.terminationGracePeriodSecond"`},
-		{"periodSeconds:", "periodseconds:", `unknown field "spec.template.spec.containers[0].readinessProbe.periodseconds"`},
+		{"terminationGracePeriodSeconds: 30", "terminationGracePeriod: 30", field + `terminationGracePeriod"`},
+		{"periodSeconds:", "periodseconds:", field + `containers[0].readinessProbe.periodseconds"`},
 		{"replicas: 3", "replicas: three", "cannot unmarshal"},
 		{"replicas: 3", "replicas: 3\n  replicas: 4", "already set"},
 		{"kind: Service", "kind: Servce", "v1 Servce: not a kind"},
@@ -148,29 +144,28 @@ func TestKubernetesCatches(t *testing.T) {
 		{"value: 25s", `value: "25"`, "GRACETRACE_GRACE_PERIOD: time: missing unit"},
 		{`command: ["/greeter"]`, `command: ["sh", "-c", "/greeter"]`, "a shell is process 1"},
 		{`command: ["/greeter"] `, "args: [] ", "no command"},
-		{"port: 8080\n            periodSeconds", "port: 8081\n            periodSeconds", "readinessProbe: port 8081"},
+		{"port: 8080\n            period", "port: 8081\n            period", "readinessProbe: port 8081"},
 		{"targetPort: grpc", "targetPort: http", "targetPort http"},
 		{"port: 8080\n      targetPort", "port: 80\n      targetPort", "headless"},
 		{"  selector:\n    app: greeter", "  selector:\n    app: greter", "selects no pod"},
 		{"matchLabels:\n      app: greeter", "matchLabels:\n      app: greter", "selects no pod"},
 		{"$(POD_NAME)", "$(POD)", "$(POD) is not set before"},
 		{"maxUnavailable: 0", "maxUnavailable: 1", "maxUnavailable"},
+		{"PeriodSeconds: 35 # it", "PeriodSeconds: 34 # it", "34 s is less than"},
+		{"seconds: 5\n```", "second: 5\n```", `preStop.sleep.second"`},
+		{"PeriodSeconds: 40", "PeriodSeconds: 35", "the proxy takes 35s and has 35s"},
+		{`exit-seconds: "30"`, `exit-seconds: "29"`, "takes 30s to stop, its proxy waits for 29s"},
+		{"restartPolicy: Always #", "#", "collector: not a sidecar"},
+		{"      volumes:\n        - name: collector", "      volumes:\n        - name: config", "no volume"},
+		{"- name: greeter\n          env:", "- name: greter\n          env:", "not a patch of its container"},
 	} {
-		broken := strings.Replace(recipe, mistake.old, mistake.by, 1)
-		if broken == recipe {
-			t.Errorf("the recipe has no %q", mistake.old)
+		broken := strings.Replace(page, mistake.old, mistake.by, 1)
+		if broken == page {
+			t.Errorf("the page has no %q", mistake.old)
 			continue
 		}
-		if got := problems(broken); !strings.Contains(got, mistake.want) {
+		if got := strings.Join(problems(broken), "\n"); !strings.Contains(got, mistake.want) {
 			t.Errorf("%q for %q: found %q, want %q", mistake.by, mistake.old, got, mistake.want)
 		}
 	}
-}
-
-func problems(recipe string) string {
-	app, err := manifest.Decode(recipe)
-	if err != nil {
-		return err.Error()
-	}
-	return strings.Join(app.Problems(), "\n")
 }

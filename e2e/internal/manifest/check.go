@@ -52,10 +52,23 @@ func (a *App) Problems() (all []string) {
 	for i := range pod.Containers {
 		all = append(all, stop(pod, &pod.Containers[i])...)
 	}
+	all = append(all, mounts(pod)...)
 	for _, s := range a.Services {
 		all = append(all, a.reaches(s)...)
 	}
 	return append(all, a.linkerd()...)
+}
+
+// mounts says which volumes are not there.
+func mounts(pod *corev1.PodSpec) (all []string) {
+	for _, c := range slices.Concat(pod.InitContainers, pod.Containers) {
+		for _, m := range c.VolumeMounts {
+			if !slices.ContainsFunc(pod.Volumes, func(v corev1.Volume) bool { return v.Name == m.Name }) {
+				all = append(all, c.Name+": no volume "+m.Name)
+			}
+		}
+	}
+	return all
 }
 
 // stop says what is wrong with one container.

@@ -14,7 +14,7 @@ const (
 )
 
 // linkerd says why a proxy that was told to wait would end before the
-// application, or be killed with it.
+// application, or be killed.
 func (a *App) linkerd() (all []string) {
 	template := &a.Deployment.Spec.Template
 	value, ok := template.Annotations[linkerdWait]
@@ -35,7 +35,7 @@ func (a *App) linkerd() (all []string) {
 			all = append(all, fmt.Sprintf("%s takes %s to stop, its proxy waits for %s", c.Name, need, wait))
 		}
 	}
-	if has := termination(&template.Spec); has < wait+grace {
+	if has := termination(&template.Spec); has < wait+grace+margin {
 		all = append(all, fmt.Sprintf("the proxy takes %s and has %s", wait+grace, has))
 	}
 	return all
