@@ -5,6 +5,7 @@ package tracer
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"time"
 )
 
@@ -33,11 +34,7 @@ func (s *Shutdown) Finish(ctx context.Context) *Report {
 			defer close(done)
 			s.end(ctx)
 		}()
-		limit := finishLimit
-		if d, ok := ctx.Deadline(); ok {
-			limit = min(limit, max(time.Until(d), 0)+finishSlack)
-		}
-		if !await(limit, done) {
+		if !await(finishWithin(ctx), done) {
 			s.inTime(s.fallBack)
 		}
 		if s.report() == nil { // a fault of ours, which guard has told
@@ -58,10 +55,23 @@ func (s *Shutdown) inTime(f func()) {
 	await(fallBackLimit, done)
 }
 
-// end does what Finish promises.
+// finishWithin is how long a Finish may take.
+func finishWithin(ctx context.Context) time.Duration {
+	if d, ok := ctx.Deadline(); ok {
+		return min(finishLimit, max(time.Until(d), 0)+finishSlack)
+	}
+	return finishLimit
+}
+
+// end does what Finish promises. A member of a group leaves the flush to that.
 func (s *Shutdown) end(ctx context.Context) {
 	<-s.stopped
 	s.guard(s.conclude)
+	if m := s.announced().Member; m != nil {
+		m.stopped(s.report(), s.spans.rootEnd)
+		s.t.release(s)
+		return
+	}
 	lost := s.session.Flush(ctx)
 	if r := s.report(); r != nil {
 		flushed := *r
@@ -69,7 +79,7 @@ func (s *Shutdown) end(ctx context.Context) {
 		s.setReport(&flushed)
 	}
 	s.t.release(s)
-	s.guard(func() { s.logLost(lost) })
+	s.guard(func() { logLost(s.log, lost) })
 }
 
 // conclude makes the report, sends the last spans and logs the verdict.
@@ -110,16 +120,23 @@ func (s *Shutdown) lastView() (*timeline, []phaseView) {
 
 // Deliver hands the report to [WithReport]'s function and waits for it, for at
 // most 1 s and not past ctx. It is called when the stop is over for everybody
-// else; calls after the first do nothing.
+// else; calls after the first do nothing. Of a member of a group the group's report
+// is handed out, which has this one in it.
 func (s *Shutdown) Deliver(ctx context.Context) {
-	f, r := s.t.cfg.report, s.report()
-	if f == nil || r == nil || s.delivered.Swap(true) {
+	if s.announced().Member == nil && !s.delivered.Swap(true) {
+		s.t.deliver(ctx, s.report())
+	}
+}
+
+func (c *core) deliver(ctx context.Context, r *Report) {
+	f := c.cfg.report
+	if f == nil || r == nil {
 		return
 	}
 	done := make(chan struct{})
 	go func() { // waited for below, unless the application blocks
 		defer close(done)
-		s.guard(func() { f(r) })
+		guard(c.cfg.log, func() { f(r) })
 	}()
 	limit := deliverLimit
 	if d, ok := ctx.Deadline(); ok {
@@ -166,11 +183,13 @@ func (s *Shutdown) jaegerURL(main *phaseView) string {
 
 // guard keeps a fault of ours, or of a callback or a logger that the application
 // gave us, away from the application.
-func (s *Shutdown) guard(f func()) {
+func (s *Shutdown) guard(f func()) { guard(s.t.cfg.log, f) }
+
+func guard(log *slog.Logger, f func()) {
 	defer func() {
 		if v := recover(); v != nil {
 			defer func() { _ = recover() }() // the logger may be the fault
-			s.t.cfg.log.Error("gracetrace: a fault in the tracer", "panic", fmt.Sprint(v))
+			log.Error("gracetrace: a fault in the tracer", "panic", fmt.Sprint(v))
 		}
 	}()
 	f()

@@ -7,22 +7,34 @@ import (
 	"log/slog"
 	"time"
 
+	"go.opentelemetry.io/otel/trace"
+
 	"github.com/gracetrace/gracetrace/exporter"
 	"github.com/gracetrace/gracetrace/internal/watch"
 )
 
 // The records of a shutdown. Their messages are constant.
 const (
-	logStarted  = "shutdown started"
-	logProgress = "shutdown progress"
-	logFinished = "shutdown finished"
-	logLost     = "shutdown spans lost"
+	logStarted   = "shutdown started"
+	logProgress  = "shutdown progress"
+	logFinished  = "shutdown finished"
+	logLostSpans = "shutdown spans lost"
 )
 
 func (s *Shutdown) log(level slog.Level, msg string, args ...any) {
-	args = append(args, "trace_id", s.spans.traceID.String())
+	if m := s.announced().Member; m != nil {
+		args = append(args, keyLogMember, m.info.Name)
+	}
+	logTo(s.t.cfg.log, s.spans.traceID, level, msg, args...)
+}
+
+// keyLogMember is on the records of a server that is a member of a group.
+const keyLogMember = "member"
+
+func logTo(log *slog.Logger, id trace.TraceID, level slog.Level, msg string, args ...any) {
+	args = append(args, "trace_id", id.String())
 	//nolint:sloglint // the message is one of the constants above
-	s.t.cfg.log.Log(context.Background(), level, msg, args...)
+	log.Log(context.Background(), level, msg, args...)
 }
 
 func millis(d time.Duration) slog.Value {
@@ -38,9 +50,8 @@ func (s *Shutdown) logStarted(o *watch.Outline) {
 }
 
 func (s *Shutdown) logProgress(tl *timeline, v *phaseView) {
-	args := []any{
-		"phase", string(v.phase), "duration_ms", millis(tl.fromStart(tl.now)), "verdict", tl.verdictSoFar(v),
-	}
+	args := append([]any{"phase", string(v.phase)},
+		tookArgs(tl.fromStart(tl.now), tl.verdictSoFar(v))...)
 	args = append(args, holderArgs(v.culprit)...)
 	s.log(slog.LevelInfo, logProgress, args...)
 }
@@ -72,6 +83,10 @@ func (s *Shutdown) logFinished(r *Report, main *phaseView, untold bool) {
 	s.log(level, logFinished, args...)
 }
 
+func tookArgs(d time.Duration, verdict string) []any {
+	return []any{"duration_ms", millis(d), "verdict", verdict}
+}
+
 func holderArgs(h *holder) []any {
 	if h == nil {
 		return nil
@@ -93,7 +108,7 @@ func holderArgs(h *holder) []any {
 }
 
 // logLost comes after the verdict's record, which must not wait for a flush.
-func (s *Shutdown) logLost(r exporter.Result) {
+func logLost(log func(slog.Level, string, ...any), r exporter.Result) {
 	n := 0
 	for _, c := range r.Lost {
 		n += c
@@ -108,5 +123,5 @@ func (s *Shutdown) logLost(r exporter.Result) {
 	if r.GoneAt > 0 {
 		args = append(args, "collector_gone_ms", millis(r.GoneAt))
 	}
-	s.log(slog.LevelWarn, logLost, args...)
+	log(slog.LevelWarn, logLostSpans, args...)
 }

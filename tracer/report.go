@@ -40,7 +40,11 @@ type Report struct {
 	Phases      []PhaseReport `json:"phases"`
 	Checkpoints []Checkpoint  `json:"checkpoints,omitempty"`
 	Stacks      []Stack       `json:"stacks,omitempty"`
-	Spans       SpanCount     `json:"spans"`
+	// Members are those of a group that stopped, in the order of their turns: a
+	// group has no phases of its own. Member is set of each of them.
+	Members []*Report     `json:"members,omitempty"`
+	Member  *MemberReport `json:"member,omitempty"`
+	Spans   SpanCount     `json:"spans"`
 }
 
 // Clients is what clients met whom nobody had told of the shutdown.

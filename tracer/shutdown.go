@@ -22,6 +22,8 @@ type Call struct {
 	// Later says that grpc's stop is not called yet: what [Shutdown.Step] traces
 	// comes first, and [Shutdown.Called] tells when.
 	Later bool
+	// Member says which member of a group the server is; nil: of none.
+	Member *Member
 
 	unannounced bool // a listener's Close is all we know of it
 }
@@ -150,8 +152,14 @@ func (s *Shutdown) since(i watch.Instant) time.Duration {
 
 // launch opens the way out and follows the shutdown.
 func (s *Shutdown) launch() {
-	s.session = s.t.out.Open()
-	s.spans = newSpans(s.session, s.wall, s.t.cfg.origin)
+	if m := s.announced().Member; m != nil {
+		s.session = m.g.session
+		s.spans = newSpans(s.session, s.wall, s.t.cfg.origin)
+		s.spans.traceID, s.spans.parent = m.g.spans.traceID, m.span
+	} else {
+		s.session = s.t.out.Open()
+		s.spans = newSpans(s.session, s.wall, s.t.cfg.origin)
+	}
 	s.t.live.began(s)
 	go s.run()
 }

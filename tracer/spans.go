@@ -42,6 +42,7 @@ type spans struct {
 	lead    time.Duration // from the start to that
 	traceID trace.TraceID
 	root    trace.SpanID
+	parent  trace.SpanID // of the root, in this process; zero: none
 	started trace.SpanID
 	origin  origin
 
@@ -54,6 +55,7 @@ type spans struct {
 	last      time.Duration // the last checkpoint
 	missed    int           // holders without a span of their own
 	stacks    int           // bytes of stacks that may still be sent
+	rootEnd   time.Time     // the root's end
 }
 
 func newSpans(session *exporter.Session, wall time.Time, o origin) *spans {
@@ -353,9 +355,10 @@ var summaryBuckets = []time.Duration{
 // end sends the root, the last of a shutdown's spans.
 func (s *spans) end(tl *timeline, r *Report, call Call, main *phaseView) {
 	s.countFrom(tl.lead)
-	sp := s.span(s.root, trace.SpanID{}, spanRoot,
+	sp := s.span(s.root, s.parent, spanRoot,
 		bounds{-s.lead, max(tl.over().Truncate(tick), s.phaseEnd)},
 		append(call.attrs(), rootAttrs(tl, r, main, s.missed)...))
+	s.rootEnd = sp.End
 	sp.Links, sp.RemoteParent = s.origin.links, s.origin.parent
 	if r.Outcome == OutcomeForced {
 		sp.ErrorType, sp.StatusMessage = string(OutcomeForced), r.Verdict

@@ -30,6 +30,8 @@ type timeline struct {
 	steps   []stepLine // around grpc's stop
 	// unannounced says that a listener's Close is all we know of the call.
 	unannounced bool
+	// foreign says that it is no grpc server's.
+	foreign bool
 	// abandoned says that the call has not returned: the server gave up.
 	abandoned bool
 	// inside is the RPC whose handler made the call; zero: none did.

@@ -272,6 +272,9 @@ func (tl *timeline) verdictSoFar(v *phaseView) string {
 
 // caveat says what could not be seen. main is nil if nothing held the shutdown.
 func (tl *timeline) caveat(main *phaseView) string {
+	if tl.foreign {
+		return ""
+	}
 	if tl.blind() {
 		return " (RPCs only: no listener was watched, so connections and handshakes are not known)"
 	}

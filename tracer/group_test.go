@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package tracer
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	sdktrace "go.opentelemetry.io/otel/sdk/trace"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// groupTracer gives its spans to k and its records to log.
+func groupTracer(t *testing.T, k *sink, log *strings.Builder) *Tracer {
+	t.Helper()
+	tr, err := New(t.Context(), WithExporter(k.factory), WithLogger(slog.New(slog.NewTextHandler(log,
+		&slog.HandlerOptions{ReplaceAttr: func(_ []string, a slog.Attr) slog.Attr {
+			if a.Key == slog.TimeKey || a.Key == "trace_id" {
+				return slog.Attr{}
+			}
+			return a
+		}}))))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return tr
+}
+
+// treeOf prints spans as a tree, from a start.
+func treeOf(spans []sdktrace.ReadOnlySpan, start time.Time) string {
+	var b strings.Builder
+	var below func(parent, indent string)
+	below = func(parent, indent string) {
+		for _, s := range spans {
+			if s.Parent().SpanID().String() == parent {
+				fmt.Fprintf(&b, "%s%s %s..%s\n", indent, s.Name(),
+					s.StartTime().Sub(start), s.EndTime().Sub(start))
+				below(s.SpanContext().SpanID().String(), indent+"  ")
+			}
+		}
+	}
+	below("0000000000000000", "")
+	return b.String()
+}
+
+// TestGroup: an HTTP server is forced while a database waits for its turn, takes
+// its time and fails.
+func TestGroup(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var k sink
+		var log strings.Builder
+		tr := groupTracer(t, &k, &log)
+		defer tr.Close()
+		start := time.Now()
+		g := tr.BeginGroup(10 * time.Second)
+		metrics := g.Begin(MemberReport{Name: "metrics", Kind: memberHTTP, BudgetLeft: Duration(10 * sec)})
+		waited := metrics.Phase(PhaseConnWait)
+		time.Sleep(2500 * ms) // of the bubble's
+		metrics.Hold(Holder{
+			Kind: HolderConnection, State: "active", Peer: "10.0.0.9:4711", Held: Duration(2500 * ms),
+			Age: Duration(4 * sec), Detail: "a request is being answered",
+		})
+		waited()
+		forced := metrics.Phase(PhaseForcedStop)
+		time.Sleep(10 * ms)
+		forced()
+		metrics.Connections(3, 1, 1, 2)
+		metrics.End(errors.New("1 request was cut"), true)
+		database := g.Begin(MemberReport{Name: "database", Kind: memberClose, After: []string{"metrics"},
+			BudgetLeft: Duration(7490 * ms)})
+		time.Sleep(1 * sec)
+		database.End(errors.New("disk full"), false)
+		r := g.Finish(context.Background())
+		if again := g.Finish(context.Background()); again != r {
+			t.Error("two Finishes, two reports")
+		}
+		want := "metrics took 2.5s of 3.5s: conn wait took 2.5s of 2.5s: connection from 10.0.0.9:4711, " +
+			"open 4.0s, a request is being answered; the forced stop released it; database failed: disk full"
+		if r.Verdict != want || r.Outcome != OutcomeForced {
+			t.Errorf("%s: %s\nwant %s", r.Outcome, r.Verdict, want)
+		}
+		if diff := cmp.Diff(`shutdown started 1µs..2µs
+  checkpoint shutdown 2µs..1s
+    member metrics 2µs..1s
+  checkpoint shutdown 1.000001s..3s
+    member database 2.51s..3s
+shutdown 0s..3.510001s
+  member metrics 2µs..2.51s
+    conn wait 2µs..2.5s
+      connection 2µs..2.5s
+    forced stop 2.500001s..2.51s
+  member database 2.51s..3.51s
+`, treeOf(k.spans, start)); diff != "" {
+			t.Errorf("(-want +got):\n%s", diff)
+		}
+		want = `level=ERROR msg="shutdown finished" outcome=forced duration_ms=3510`
+		if !strings.Contains(log.String(), want) {
+			t.Errorf("want %s in\n%s", want, log.String())
+		}
+	})
+}
