@@ -22,19 +22,28 @@ const defaultGracePeriod = 25 * time.Second
 type option struct {
 	grpc.EmptyServerOption
 	apply func(*Server) error
+	group func(*Group) error // nil: it is none of a Group's
 }
 
 // GracePeriod sets how long [Server.Shutdown] and [Server.Run] may take, from
-// the call or signal to their return. It must be positive. By default, the
-// environment variable GRACETRACE_GRACE_PERIOD (such as 25s), or else 25 s.
+// the call or signal to their return; of a [Group] its Stop and Run. It must be
+// positive. By default, the environment variable GRACETRACE_GRACE_PERIOD (such as
+// 25s), or else 25 s.
 func GracePeriod(d time.Duration) grpc.ServerOption {
-	return option{apply: func(s *Server) error {
-		if d <= 0 {
-			return fmt.Errorf("server: GracePeriod(%s): must be positive", d)
-		}
-		s.grace = d
-		return nil
-	}}
+	var err error
+	if d <= 0 {
+		err = fmt.Errorf("server: GracePeriod(%s): must be positive", d)
+	}
+	return option{
+		apply: func(s *Server) error {
+			s.grace, s.ownGrace = d, true
+			return err
+		},
+		group: func(g *Group) error {
+			g.grace = d
+			return err
+		},
+	}
 }
 
 // gracePeriod reads the environment.

@@ -41,7 +41,8 @@ func (s *Server) Run(ctx context.Context, listeners ...net.Listener) error {
 	for _, lis := range listeners {
 		go func() { failed <- s.Serve(lis) }()
 	}
-	s.logServing(listeners)
+	s.logServing(listeners, s.grace)
+	warnOf(s.t.Logger(), shellIsFirst("/proc"))
 
 	var serveErr error
 	serving := len(listeners)

@@ -29,14 +29,16 @@ type GRPC interface {
 // grpc.ServiceRegistrar. Its methods are safe for concurrent use, as far as
 // grpc's are.
 type Server struct {
-	grpc    GRPC
-	t       *tracer.Tracer
-	grace   time.Duration
-	duck    time.Duration // lame duck
-	health  notServer     // nil: the application has given none
-	flushes []flush
-	streams bool // descriptors of streams are wrapped
-	broken  error
+	grpc  GRPC
+	t     *tracer.Tracer
+	grace time.Duration
+	// ownGrace says that grace is this server's, whatever a group has.
+	ownGrace bool
+	duck     time.Duration // lame duck
+	health   notServer     // nil: the application has given none
+	flushes  []flush
+	streams  bool // descriptors of streams are wrapped
+	broken   error
 
 	draining chan struct{} // closed when grpc's stop is about to be called
 	announce sync.Once

@@ -5,6 +5,7 @@ package server
 import (
 	"bytes"
 	"fmt"
+	"log/slog"
 	"net"
 	"os"
 	"path"
@@ -12,21 +13,30 @@ import (
 	"time"
 )
 
-// logServing says what a stop may take, and what will come in its way.
-func (s *Server) logServing(listeners []net.Listener) {
+// logServing says what a stop may take, and what will come in its way. more are
+// a group's keys.
+func (s *Server) logServing(listeners []net.Listener, budget time.Duration, more ...any) {
+	p := s.plan(budget)
+	s.t.Logger().Info("serving", append(more, "addresses", addresses(listeners), "pid", os.Getpid(),
+		"signals", signalNames, "grace_period_ms", p.budget.Milliseconds(),
+		"lame_duck_ms", p.lameDuck.Milliseconds(), "drain_ms", p.drain.Milliseconds(),
+		"forced_stop_ms", p.forced.Milliseconds(), "app_flush_ms", p.appFlush.Milliseconds(),
+		"flush_ms", p.flush.Milliseconds(), "exporter", s.t.Exporter())...)
+	warnOf(s.t.Logger(), p.problems(s.duck))
+}
+
+func warnOf(log *slog.Logger, problems []string) {
+	for _, problem := range problems {
+		log.Warn("shutdown will suffer", "reason", problem)
+	}
+}
+
+func addresses(listeners []net.Listener) []string {
 	addrs := make([]string, len(listeners))
 	for i, lis := range listeners {
 		addrs[i] = lis.Addr().String()
 	}
-	p := s.plan(s.grace)
-	s.t.Logger().Info("serving", "addresses", addrs, "pid", os.Getpid(),
-		"signals", signalNames, "grace_period_ms", p.budget.Milliseconds(),
-		"lame_duck_ms", p.lameDuck.Milliseconds(), "drain_ms", p.drain.Milliseconds(),
-		"forced_stop_ms", p.forced.Milliseconds(), "app_flush_ms", p.appFlush.Milliseconds(),
-		"flush_ms", p.flush.Milliseconds(), "exporter", s.t.Exporter())
-	for _, problem := range append(p.problems(s.duck), shellIsFirst("/proc")...) {
-		s.t.Logger().Warn("shutdown will suffer", "reason", problem)
-	}
+	return addrs
 }
 
 // tooShort is a drain in which hardly an RPC ends.

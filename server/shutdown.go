@@ -53,6 +53,11 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, s.grace)
 	defer cancel()
+	return s.shutdown(ctx)
+}
+
+// shutdown is Shutdown within ctx, which has a deadline.
+func (s *Server) shutdown(ctx context.Context) error {
 	deadline, _ := ctx.Deadline()
 	p := s.plan(time.Until(deadline))
 	st, first := s.begin(true, p.budget, s.health != nil || p.lameDuck > 0)

@@ -53,10 +53,11 @@ type Server struct {
 	nextID     uint64
 	lastAccept Instant
 	wake       func()
-	shaking    int  // accepted, neither a transport yet nor closed
-	unsent     int  // transports whose first GOAWAY has not left
-	open       int  // transports that are not gone
-	releasing  bool // a forced stop is on: see ReleaseListeners
+	serving    func() // see OnServe
+	shaking    int    // accepted, neither a transport yet nor closed
+	unsent     int    // transports whose first GOAWAY has not left
+	open       int    // transports that are not gone
+	releasing  bool   // a forced stop is on: see ReleaseListeners
 }
 
 // Caller is who made an RPC, as far as its context tells.
@@ -137,6 +138,17 @@ func (s *Server) addLocked(l *Listener) {
 		return s.watchedSince.get() == 0 && l.overLocked()
 	})
 	s.listeners = append(s.listeners, l)
+	if s.serving != nil {
+		s.serving()
+	}
+}
+
+// OnServe has f called at each listener's first Accept from now on. f must not
+// block, nor use s.
+func (s *Server) OnServe(f func()) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.serving = f
 }
 
 // Watch starts a shutdown: from now on what ends is kept. wake is called when

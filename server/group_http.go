@@ -1,0 +1,160 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"strings"
+	"sync"
+	"time"
+)
+
+// httpUnit is an HTTP server.
+type httpUnit struct {
+	srv     *http.Server
+	accepts func(n int)
+	conns   *httpConns
+}
+
+func (*httpUnit) kind() string { return "http" }
+
+// install implements serverUnit. net/http's hooks must be set before Serve.
+func (u *httpUnit) install(accepts func(n int)) {
+	u.accepts = accepts
+	users := u.srv.ConnState
+	u.srv.ConnState = func(c net.Conn, s http.ConnState) {
+		u.conns.state(c, s)
+		if users != nil {
+			users(c, s)
+		}
+	}
+	if base := u.srv.BaseContext; base != nil {
+		u.srv.BaseContext = func(lis net.Listener) context.Context {
+			if l, ok := lis.(*firstAccept); ok {
+				lis = l.Listener // the one that the application knows
+			}
+			return base(lis)
+		}
+	}
+}
+
+// firstAccept says when a listener is accepted from for the first time.
+type firstAccept struct {
+	net.Listener
+	once    sync.Once
+	accepts func(n int)
+}
+
+// Accept implements net.Listener.
+func (l *firstAccept) Accept() (net.Conn, error) {
+	l.once.Do(func() { l.accepts(1) })
+	return l.Listener.Accept()
+}
+
+func (u *httpUnit) serve(lis net.Listener, bound bool) error {
+	l := &firstAccept{Listener: lis, accepts: u.accepts}
+	err := recovered(func() error {
+		if bound && u.hasCertificate() {
+			return u.srv.ServeTLS(l, "", "")
+		}
+		return u.srv.Serve(l)
+	})
+	if err == nil || errors.Is(err, http.ErrServerClosed) {
+		return errOutside
+	}
+	return err
+}
+
+// hasCertificate reports what ServeTLS asks for where it is given no files.
+func (u *httpUnit) hasCertificate() bool {
+	c := u.srv.TLSConfig
+	return c != nil && (len(c.Certificates) > 0 || c.GetCertificate != nil || c.GetConfigForClient != nil)
+}
+
+// httpReserve is what is kept of an HTTP server's budget for its handlers to end
+// once their connections were closed.
+const httpReserve = 100 * time.Millisecond
+
+// stop lets requests end. Those that do not in time are cut, by closing their
+// connections, which cancels their contexts.
+func (u *httpUnit) stop(ctx context.Context) error {
+	var first error
+	if s, ok := any(u.srv.Handler).(*Server); ok {
+		first = s.shutdownIn(ctx)
+	}
+	deadline, _ := ctx.Deadline() // the group's contexts have one
+	reserve := min(max(time.Until(deadline), 0)/reserveDivisor, httpReserve)
+	grace, cancel := context.WithDeadline(ctx, deadline.Add(-reserve))
+	defer cancel()
+	returned, err := u.shutdown(grace, reserve/2)
+	if grace.Err() == nil { // nil, or of a listener that cannot be closed
+		return errors.Join(first, err)
+	}
+	cut := u.conns.busy()
+	if returned {
+		_ = u.srv.Close() // of the listeners, which are closed
+	} else {
+		u.conns.close() // which http.Server's Close would not come to
+	}
+	if len(cut) == 0 && returned { // connections on which nobody ever asked for anything
+		return first
+	}
+	end, cancelEnd := context.WithTimeout(context.WithoutCancel(ctx), reserve)
+	defer cancelEnd()
+	u.conns.awaitIdle(end)
+	return errors.Join(first, &httpForcedError{cut, len(u.conns.busy()), !returned, context.Cause(grace)})
+}
+
+// shutdown is http.Server's, which waits for Accept to return, whatever its context
+// says. It is given slack to say that it is over.
+func (u *httpUnit) shutdown(ctx context.Context, slack time.Duration) (returned bool, err error) {
+	done := make(chan error, 1)
+	go func() { done <- u.srv.Shutdown(ctx) }() // waited for, unless a listener hangs
+	select {
+	case err = <-done:
+		return true, err
+	case <-ctx.Done():
+	}
+	timer := time.NewTimer(slack)
+	defer timer.Stop()
+	select {
+	case err = <-done:
+		return true, err
+	case <-timer.C:
+		return false, ctx.Err()
+	}
+}
+
+// httpForcedError is what is wrong with a stop that was forced.
+type httpForcedError struct {
+	cut   []busyConn
+	left  int  // handlers that still run
+	hangs bool // Shutdown has not returned
+	cause error
+}
+
+// Error implements error.
+func (e *httpForcedError) Error() string {
+	var b strings.Builder
+	b.WriteString("shutdown forced")
+	if e.hangs {
+		b.WriteString(", a listener's Accept or Close does not return")
+	}
+	if n := len(e.cut); n > 0 {
+		fmt.Fprintf(&b, ", requests cut on %d of its connections, the longest from %s after %s", n,
+			e.cut[0].peer, e.cut[0].lasts.Round(time.Millisecond))
+	}
+	if e.left > 0 {
+		fmt.Fprintf(&b, ", handlers still run on %d", e.left)
+	}
+	return b.String() + ": " + e.cause.Error()
+}
+
+// Unwrap returns context.DeadlineExceeded or context.Canceled.
+func (e *httpForcedError) Unwrap() error { return e.cause }
+
+func (u *httpUnit) count() httpCount { return u.conns.count() }

@@ -1,0 +1,147 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+)
+
+const (
+	// memberSlack is how long after its budget a member is left behind that has not
+	// ended with its context.
+	memberSlack = 100 * time.Millisecond
+	// maxGroupEnd and groupEndDivisor bound what is kept for the group's own end.
+	maxGroupEnd     = 500 * time.Millisecond
+	groupEndDivisor = 20
+)
+
+// Stop stops every member, in the order of their After, and waits for them: until
+// the grace period is over, or ctx's deadline, and 100 ms more. When ctx is
+// cancelled every member is forced at once. It returns what the members returned,
+// each as "member NAME: …": the one first that failed and made the group stop. A
+// forced grpc server's is a [*DeadlineError]; that of any other which was not ready
+// in time is context.DeadlineExceeded to errors.Is.
+//
+// A call after the group has begun to stop waits for that, or for ctx. One before
+// Start, or after a Start that served nothing, does nothing.
+func (g *Group) Stop(ctx context.Context) error {
+	first, running := g.beginStop()
+	if !running {
+		return nil
+	}
+	if first {
+		g.stop(ctx)
+	}
+	select {
+	case <-g.over:
+		return g.result()
+	case <-ctx.Done():
+	}
+	select {
+	case <-g.over:
+		return g.result()
+	default:
+		return fmt.Errorf("server: waiting for an earlier stop: %w", context.Cause(ctx))
+	}
+}
+
+func (g *Group) beginStop() (first, running bool) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if !g.running || g.stopping {
+		return false, g.running
+	}
+	g.stopping = true
+	close(g.draining)
+	return true, true
+}
+
+func (g *Group) result() error {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return errors.Join(g.failure, g.err)
+}
+
+// stop is the sequence. Only one call of it is made.
+func (g *Group) stop(ctx context.Context) {
+	defer close(g.over)
+	ctx, cancel := context.WithTimeout(ctx, g.grace)
+	defer cancel()
+	deadline, _ := ctx.Deadline()
+	trace := g.trace(time.Until(deadline))
+	end := groupEnd(time.Until(deadline))
+
+	var stopping sync.WaitGroup
+	for _, m := range g.members {
+		stopping.Go(func() {
+			defer close(m.stopped)
+			for _, before := range m.after {
+				<-before.stopped
+			}
+			m.stop(ctx, trace, deadline, end)
+		})
+	}
+	stopping.Wait()
+
+	var errs []error
+	for _, m := range g.members {
+		if m.err != nil {
+			errs = append(errs, &memberError{m.Name, m.err})
+		}
+	}
+	ended := make(chan struct{})
+	go func() { // waited for below, unless a listener or an exporter hangs
+		defer close(ended)
+		g.serving.Wait()
+		g.background.Wait()
+	}()
+	within(max(time.Until(deadline), memberSlack), ended)
+	err := errors.Join(errs...)
+	g.mu.Lock()
+	g.err = err
+	g.mu.Unlock()
+	trace.end(err)
+}
+
+// groupEnd is what is kept of a budget for the group's own end.
+func groupEnd(budget time.Duration) time.Duration {
+	return min(max(budget, 0)/groupEndDivisor, maxGroupEnd)
+}
+
+// share is the part of what is left of the budget that a member may use whom so
+// many stages come after: a fifth of it, at most 2 s, is kept for each of them.
+func share(left time.Duration, later int) time.Duration {
+	for range later {
+		left -= min(left/reserveDivisor, maxReserve)
+	}
+	return max(left, 0)
+}
+
+// stop stops a member within its share. One that does not end is left behind.
+func (m *member) stop(ctx context.Context, trace groupTrace, deadline time.Time, end time.Duration) {
+	left := max(time.Until(deadline), 0)
+	budget := share(left-min(end, left), m.later)
+	ctx, cancel := context.WithTimeout(ctx, budget)
+	defer cancel()
+	done := trace.begin(m, left, budget)
+	returned := make(chan error, 1)
+	go func() { // waited for below, unless the application's code hangs
+		err := errors.New("it has called runtime.Goexit")
+		defer func() { returned <- err }()
+		err = m.unit.stop(ctx)
+	}()
+	// Not when ctx is done: a stop that is cancelled still needs time to cut and flush.
+	slack := min(memberSlack, max(time.Until(deadline)+memberSlack, 0))
+	timer := time.NewTimer(budget + slack)
+	defer timer.Stop()
+	select {
+	case m.err = <-returned:
+	case <-timer.C:
+		m.err = fmt.Errorf("its stop has not returned and was left behind: %w", context.Cause(ctx))
+	}
+	done(m.err)
+}
