@@ -83,6 +83,7 @@ func resolve(ctx context.Context) (c watch.Caller) {
 		c.UserAgent = ua[0]
 	}
 	c.Client = behindProxy(ctx)
+	c.HTTP, c.Awaited = watch.ThroughHTTP(ctx)
 	c.Span = trace.SpanContextFromContext(ctx)
 	return c
 }

@@ -31,8 +31,10 @@
 //   - Credentials that look at the connection's type, as those for Unix
 //     sockets do, must go through interceptors.Credentials, or their handshakes
 //     fail: they would find our wrapper.
-//   - grpc's ServeHTTP transports are not watched. GracefulStop cuts their RPCs;
-//     that it did is said, if it can be told.
+//   - RPCs that come through the ServeHTTP of the grpc server itself are not
+//     waited for, and cut by GracefulStop since grpc-go 1.82; the report says so.
+//     Those of [Server.ServeHTTP] are. Either way their connections are the
+//     http.Server's and not watched.
 //   - A Stop on top of a GracefulStop does not wait for handlers, not even with
 //     grpc.WaitForHandlers: it gives them 100 ms.
 package server

@@ -11,7 +11,12 @@ import "github.com/gracetrace/gracetrace/tracer"
 func (s *Server) Draining() <-chan struct{} { return s.draining }
 
 // drains announces that the server drains.
-func (s *Server) drains() { s.announce.Do(func() { close(s.draining) }) }
+func (s *Server) drains() {
+	s.announce.Do(func() {
+		s.http.refuse()
+		close(s.draining)
+	})
+}
 
 // notServer is told before clients are: *health.Server is one.
 type notServer interface{ Shutdown() }

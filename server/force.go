@@ -40,6 +40,7 @@ func (s *Server) force(st *stop, l limits) {
 		}
 		began := time.Now()
 		st.snapshot(l.snapshot)
+		s.stopHTTP()
 		s.t.Table().ReleaseListeners()
 		s.t.Table().CloseHandshakes()
 		stopped := make(chan struct{})

@@ -40,6 +40,7 @@ type Server struct {
 	streams  bool // descriptors of streams are wrapped
 	broken   error
 
+	http     httpRPCs
 	draining chan struct{} // closed when grpc's stop is about to be called
 	announce sync.Once
 	over     chan struct{} // closed when the stop and its flush are over

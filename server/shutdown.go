@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/gracetrace/gracetrace/tracer"
@@ -27,7 +28,8 @@ func (e *DeadlineError) Error() string {
 }
 
 // Unwrap returns context.DeadlineExceeded, or context.Canceled when the context
-// given to Shutdown was cancelled. It is neither when somebody called Stop.
+// given to Shutdown was cancelled. It is neither when somebody called Stop, or
+// grpc cut what had come through its own ServeHTTP.
 func (e *DeadlineError) Unwrap() error { return e.cause }
 
 // Shutdown stops gracefully, and by force what has not ended when the earlier
@@ -68,10 +70,12 @@ func (s *Server) shutdown(ctx context.Context) error {
 	s.notServing(st)
 	s.lameDuck(ctx, st, p.lameDuck)
 	s.drains()
-	go st.call(s.grpc.GracefulStop)
-	lift := s.limitHandshakes(p.handshakes())
+	go st.call(func() {
+		s.awaitHTTP(st, p.drain/2)
+		defer s.limitHandshakes(p.handshakes())()
+		s.gracefulStop(st)
+	})
 	cause := st.wait(ctx, time.Until(deadline)-p.end())
-	lift()
 	if cause != nil {
 		s.force(st, p.limits())
 	}
@@ -107,9 +111,23 @@ func (st *stop) result(cause error) error {
 		return nil
 	}
 	if cause == nil {
-		cause = errStopped
+		cause = st.cutBy()
 	}
 	return &DeadlineError{Holders: st.holders, Report: st.report, cause: cause}
+}
+
+// cutBy is why RPCs were cut although Shutdown had time left.
+func (st *stop) cutBy() error {
+	forced := slices.ContainsFunc(st.report.Phases, func(p tracer.PhaseReport) bool {
+		return p.Name == tracer.PhaseForcedStop
+	})
+	switch {
+	case !st.graceful, forced:
+		return errStopped
+	case st.lateHTTP:
+		return context.DeadlineExceeded
+	}
+	return errServeHTTP
 }
 
 // flushContext lasts until the deadline, even if the caller has cancelled: the

@@ -24,6 +24,7 @@ type stop struct {
 	once     sync.Once
 	report   *tracer.Report
 	forcing  sync.Once
+	lateHTTP bool            // before returned is closed: see awaitHTTP
 	holders  []tracer.Holder // that the forced stop cut
 }
 
@@ -106,7 +107,10 @@ func (s *Server) GracefulStop() {
 	defer st.finish(context.Background())
 	s.notServing(st)
 	s.drains()
-	st.call(s.grpc.GracefulStop)
+	st.call(func() {
+		s.awaitHTTP(st, 0)
+		s.gracefulStop(st)
+	})
 }
 
 // Stop is grpc's: it closes every connection, which cancels their RPCs. Then it
@@ -127,6 +131,7 @@ func (s *Server) Stop() {
 		defer st.finish(context.Background())
 		s.notServing(st)
 		s.drains()
+		s.stopHTTP()
 		st.call(s.grpc.Stop)
 	case st.graceful:
 		st.hasten()

@@ -77,6 +77,7 @@ const (
 	keyWindow           = "shutdown.goaway.window" // seconds between the two
 	keyClient           = "shutdown.client"        // behind a proxy, as that says
 	keyLocal            = "shutdown.peer.local"
+	keyTransport        = "shutdown.rpc.transport" // servehttp, or none
 	keyInfrastructure   = "shutdown.rpc.infrastructure"
 
 	// Of a summary span, for what has no span of its own.

@@ -186,7 +186,7 @@ type Outcome string
 // The outcomes of a shutdown.
 const (
 	OutcomeGraceful Outcome = "graceful" // every RPC ended by itself
-	OutcomeForced   Outcome = "forced"   // Stop closed what was left
+	OutcomeForced   Outcome = "forced"   // what was left was cut
 	OutcomeRunning  Outcome = "running"  // it has not ended yet
 	OutcomeKilled   Outcome = "killed"   // read from spans: its end never came
 )
@@ -197,7 +197,7 @@ func (tl *timeline) outcome(views []phaseView) Outcome {
 	switch {
 	case tl.running():
 		return OutcomeRunning
-	case tl.abandoned || !tl.graceful || forcedStop(views):
+	case tl.abandoned || !tl.graceful || forcedStop(views) || len(tl.cutHTTP()) > 0:
 		return OutcomeForced
 	}
 	return OutcomeGraceful

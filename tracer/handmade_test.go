@@ -38,6 +38,7 @@ func unfinishedAt(now time.Duration, changes ...change) *timeline {
 	if !tl.abandoned { // then the call has not returned in truth
 		tl.settle()
 	}
+	tl.settleHTTP()
 	return tl
 }
 
@@ -135,7 +136,7 @@ func unary(begin, end time.Duration, changes ...rpcChange) change {
 	return func(tl *timeline) {
 		r := rpcLine{
 			id: uint64(len(tl.rpcs) + 1), method: sayHello, conn: len(tl.conns) - 1,
-			begin: begin, end: end, cancelled: never, deadline: never,
+			begin: begin, end: end, cancelled: never, cut: never, deadline: never,
 			recv: operationLine{since: never, until: never},
 			send: operationLine{since: never, until: never},
 		}
@@ -168,6 +169,22 @@ func (o *operationLine) longest(r *rpcLine, held time.Duration) {
 func cancelledAt(at time.Duration) rpcChange { return func(r *rpcLine) { r.cancelled = at } }
 func deadlineAt(at time.Duration) rpcChange  { return func(r *rpcLine) { r.deadline = at } }
 func onUnknownConnection(r *rpcLine)         { r.conn, r.peer = -1, "" }
+
+// throughHTTP is an RPC that came through the ServeHTTP of the grpc server.
+func throughHTTP(r *rpcLine) { r.conn, r.peer, r.http = -1, "10.0.0.9:40009", true }
+
+// throughOurs is one that came through that of package server.
+func throughOurs(r *rpcLine) { throughHTTP(r); r.awaited = true }
+
+// awaits says until when grpc's stop was held back for such RPCs.
+func awaits(until time.Duration) change {
+	return func(tl *timeline) { tl.http = httpLine{awaited: true, ended: until, cut: never} }
+}
+
+// awaitsAndCuts says when those that were left were cut.
+func awaitsAndCuts(cut time.Duration) change {
+	return func(tl *timeline) { tl.http = httpLine{awaited: true, ended: cut, cut: cut} }
+}
 
 // prose is phases with where each ended: "quit 1ms, listener close 2ms, ...",
 // and "..." for one that still lasts.

@@ -84,6 +84,8 @@ type Holder struct {
 	// Local says that the peer is a proxy on this machine or this process
 	// itself: not the client.
 	Local string `json:"local,omitempty"`
+	// Transport is servehttp for an RPC that came through ServeHTTP.
+	Transport string `json:"transport,omitempty"`
 	// Infrastructure says that the RPC is of health, reflection or channelz.
 	Infrastructure bool `json:"infrastructure,omitempty"`
 	// Function is the first frame of its stack that is the application's, and
@@ -136,6 +138,8 @@ type holderKey struct {
 func (tl *timeline) holders(p phaseLine) []holder {
 	var hs []holder
 	switch p.phase {
+	case phaseServeHTTP:
+		hs = tl.awaitedHTTP(p)
 	case PhaseQuit:
 		hs = tl.lockHolder(p)
 	case PhaseListenerClose:

@@ -115,6 +115,9 @@ func (tl *timeline) rpcHolder(r *rpcLine, kind HolderKind) holder {
 	h.Kind, h.Method, h.Peer, h.UserAgent = kind, r.method.Name, r.peer, r.agent
 	h.Original = clean(r.method.Original)
 	tl.whose(&h, r)
+	if r.http {
+		h.Transport = transportHTTP
+	}
 	return h
 }
 
@@ -199,7 +202,7 @@ func (tl *timeline) untoldHandler(h *holder) []string {
 
 // ofConnection says what is to be known of an RPC's connection.
 func (tl *timeline) ofConnection(r *rpcLine) []string {
-	if r.conn < 0 && r.peer != "" && len(tl.conns) > 0 {
+	if r.conn < 0 && !r.http && r.peer != "" && len(tl.conns) > 0 {
 		return []string{"its connection is not known"}
 	}
 	return tl.drainingSince(r)

@@ -175,9 +175,9 @@ var knowns = []known{
 		"https://github.com/grpc-ecosystem/grpc-gateway",
 	}, {
 		"ServeHTTP", noteClients,
-		func(s *situation) bool { return s.since(release{1, 82, 0}) && s.cutByServeHTTP() },
-		"shut the http.Server down first, and then the grpc server: GracefulStop cuts what came " +
-			"through ServeHTTP",
+		func(s *situation) bool { return len(s.cutHTTP()) > 0 && s.http.cutAt() == never },
+		"serve through the ServeHTTP of package server, which waits for these RPCs: GracefulStop " +
+			"cuts what came through grpc's own",
 		grpcPull + "9136",
 	}, {
 		"clients not told", noteClients,

@@ -111,7 +111,7 @@ var together = map[string][]change{
 	},
 	"ServeHTTP": {
 		ofVersion("1.82.0"),
-		unary(-sec, 10*sec, onUnknownConnection, cancelledAt(ms)),
+		unary(-sec, 10*sec, throughHTTP),
 	},
 }
 
@@ -203,8 +203,7 @@ func TestVersions(t *testing.T) {
 	} {
 		var got [2]bool
 		for i, name := range []string{lock, served} {
-			tl := ended(together[name])
-			tl.grpcVersion = v
+			tl := ended(append(slices.Clone(together[name]), ofVersion(v)))
 			got[i] = slices.Contains(names(tl), name)
 		}
 		if got != want {

@@ -75,6 +75,7 @@ func (tl *timeline) callPhases() []phaseLine {
 		phase Phase
 		end   func(start time.Duration) time.Duration
 	}{
+		{phaseServeHTTP, func(time.Duration) time.Duration { return tl.http.ended }},
 		{PhaseQuit, tl.quitEnd},
 		{PhaseListenerClose, tl.listenerCloseEnd},
 		{PhaseHandshakeWait, tl.handshakeWaitEnd},
@@ -85,8 +86,15 @@ func (tl *timeline) callPhases() []phaseLine {
 	var lines []phaseLine
 	at := time.Duration(0)
 	for _, step := range steps {
-		if step.phase == PhaseGoAway && !tl.graceful {
-			continue
+		switch step.phase {
+		case phaseServeHTTP:
+			if !tl.http.awaited {
+				continue
+			}
+		case PhaseGoAway:
+			if !tl.graceful {
+				continue
+			}
 		}
 		seen := max(at, step.end(at))
 		end := min(seen, tl.returned)
@@ -226,7 +234,12 @@ func (tl *timeline) connWaitEnd(start time.Duration) time.Duration {
 	}
 	if tl.blind() { // the RPCs are all we know of connections
 		for i := range tl.rpcs {
-			end = max(end, tl.rpcs[i].end)
+			r := &tl.rpcs[i]
+			if r.http { // one to a transport
+				end = max(end, min(r.end, tl.freed(r)))
+			} else {
+				end = max(end, r.end)
+			}
 		}
 	}
 	for i := range tl.dumps {

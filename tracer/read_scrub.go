@@ -83,7 +83,7 @@ func (h *Holder) scrub() {
 	scrub(&h.Kind)
 	scrub(&h.State)
 	scrub(&h.Method, &h.Original, &h.Peer, &h.UserAgent, &h.Listener, &h.Detail, &h.Client,
-		&h.Local, &h.Function, &h.Source)
+		&h.Local, &h.Transport, &h.Function, &h.Source)
 }
 
 func scrubBars(bars []Bar, stacks int) {

@@ -188,7 +188,7 @@ func (b *rebuilder) holder(s *readSpan) holder {
 		Original: s.text(keyRPCOriginal), Peer: s.peer(), UserAgent: s.text(keyUserAgent),
 		Listener: s.text(keyListener), Held: Duration(h.end - h.start), Age: Duration(s.duration(keyAge)),
 		Open: s.flag(keyOpen), Detail: s.text(keyDetail), Client: s.text(keyClient),
-		Local: s.text(keyLocal), Infrastructure: s.flag(keyInfrastructure),
+		Local: s.text(keyLocal), Transport: s.text(keyTransport), Infrastructure: s.flag(keyInfrastructure),
 		Function: s.text(keyFunction), Source: s.text(keyCodeSource),
 	}
 	h.part = h.Kind == HolderConnection && h.name != string(HolderConnection)

@@ -78,6 +78,8 @@ func TestReadSpans(t *testing.T) {
 				d.rpcs[1] = stackLine{function: "main.greet", source: "main.go:88", text: "main.greet\n"}
 			})),
 		"empty": returnedAt(0, oneListener),
+		"ServeHTTP": returnedAt(8*sec, ofVersion("1.85.0"), awaits(5*sec), unary(-sec, 5*sec, throughOurs),
+			stream(-sec, 8*sec, throughHTTP)),
 	} {
 		call := Call{Graceful: tl.graceful, GRPCVersion: "1.85.0"}
 		r, spans := reported(t, tl, call)

@@ -27,7 +27,8 @@ type Report struct {
 	Duration Duration  `json:"duration_us"`
 	Outcome  Outcome   `json:"outcome"`
 	Verdict  string    `json:"verdict"`
-	// RPCsCut counts by method the RPCs that a forced stop cut.
+	// RPCsCut counts by method the RPCs that were cut: by a forced stop, or by
+	// grpc's drain those that came through ServeHTTP.
 	RPCsCut map[string]int `json:"rpcs_cut,omitempty"`
 	// Outlived counts by method the handlers that still ran when the stop was
 	// over.
@@ -160,7 +161,7 @@ func (r *Report) WriteJSON(w io.Writer) error {
 func (tl *timeline) report(views []phaseView, start time.Time) *Report {
 	r := &Report{
 		Version: 1, Call: tl.call(), Start: start, Duration: whole(tl.fromStart(min(tl.over(), tl.now))),
-		Outcome: tl.outcome(views), Verdict: tl.verdict(views), RPCsCut: tl.cutRPCs(),
+		Outcome: tl.outcome(views), Verdict: tl.verdict(views), RPCsCut: tl.cutRPCs(true),
 		Outlived: tl.outlived(), GRPC: tl.grpcVersion, Clients: tl.clientsReport(),
 		Notes: tl.notes(views),
 	}

@@ -59,6 +59,7 @@ type Shutdown struct {
 	called     bool          // grpc's stop is
 	steps      []*step
 	arrivals   arrivals
+	http       httpWait
 	forced     watch.Instant
 	returned   watch.Instant
 	gaveUp     watch.Instant            // zero: the call had returned before what comes after it
@@ -301,10 +302,7 @@ func (s *Shutdown) followCancels(rpcs []watch.RPCState) (unfollow func()) {
 	var stops []func() bool
 	for _, r := range rpcs {
 		// GracefulStop cancels nothing; Stop may have done it just now.
-		if graceful && r.Ctx.Err() == context.Canceled {
-			s.mu.Lock()
-			s.cancelled[r.ID] = s.zero - 1 // before the call, who knows when
-			s.mu.Unlock()
+		if graceful && r.Ctx.Err() == context.Canceled && s.cancelledBefore(r.ID) {
 			continue
 		}
 		stops = append(stops, context.AfterFunc(r.Ctx, func() {
@@ -322,6 +320,18 @@ func (s *Shutdown) followCancels(rpcs []watch.RPCState) (unfollow func()) {
 			stop()
 		}
 	}
+}
+
+// cancelledBefore says of an RPC that it was cancelled before the call, who knows
+// when, unless a forced stop may have done it by now.
+func (s *Shutdown) cancelledBefore(id uint64) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.forced != 0 || s.http.cut != 0 {
+		return false
+	}
+	s.cancelled[id] = s.zero - 1
+	return true
 }
 
 // view is the shutdown as it is known now. Whether the call has returned is read
@@ -353,11 +363,13 @@ func (s *Shutdown) timelineBy(b *builder) *timeline {
 	tl.clients.refused, tl.clients.background = s.refused, s.background
 	tl.dumps = slices.Clip(s.dumps)
 	tl.clients.arrivals = s.arrivals.until(s.t.table, s.begun)
+	tl.http = s.http.line(b)
 	cancelled := maps.Clone(s.cancelled)
 	s.mu.Unlock()
 	snap := s.t.table.Snapshot()
 	b.add(tl, &snap, cancelled)
 	tl.settle()
 	tl.infer()
+	tl.settleHTTP()
 	return tl
 }

@@ -77,26 +77,6 @@ func (s *situation) leftBehind() bool {
 	return false
 }
 
-// cutByDrain bounds for how long after the call a drain may cut RPCs: it does it
-// at once, when no handshake is left.
-const cutByDrain = 100 * time.Millisecond
-
-// cutByServeHTTP reports whether a graceful stop has cut RPCs of a server that
-// has no listener of its own: they came through an http.Server, whose
-// connections grpc closes instead of draining them.
-func (s *situation) cutByServeHTTP() bool {
-	if !s.graceful || !s.blind() {
-		return false
-	}
-	for i := range s.rpcs {
-		r := &s.rpcs[i]
-		if r.conn < 0 && r.cancelled >= 0 && r.cancelled < min(cutByDrain, s.forced) {
-			return true
-		}
-	}
-	return false
-}
-
 // before reports whether grpc-go is known to be older than a version.
 func (s *situation) before(v release) bool {
 	is, ok := parseRelease(s.grpcVersion)
@@ -104,8 +84,8 @@ func (s *situation) before(v release) bool {
 }
 
 // since reports whether grpc-go is known not to be older than a version.
-func (s *situation) since(v release) bool {
-	is, ok := parseRelease(s.grpcVersion)
+func (tl *timeline) since(v release) bool {
+	is, ok := parseRelease(tl.grpcVersion)
 	return ok && is.compare(v) >= 0
 }
 

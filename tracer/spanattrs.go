@@ -61,6 +61,7 @@ func (h *holder) attributes(phase Phase) []attr {
 		attr{keyState, string(h.State)}, attr{keyDetail, h.Detail}, attr{keyRPCMethod, h.Method},
 		attr{keyRPCOriginal, h.Original}, attr{keyUserAgent, h.UserAgent},
 		attr{keyListener, h.Listener}, attr{keyClient, h.Client}, attr{keyLocal, h.Local},
+		attr{keyTransport, h.Transport},
 		attr{keyFunction, h.Function}, attr{keyCodeSource, h.Source})...)
 	if h.Infrastructure {
 		attrs = append(attrs, attr{keyInfrastructure, true})

@@ -361,7 +361,7 @@ func (s *spans) end(tl *timeline, r *Report, call Call, main *phaseView) {
 	s.rootEnd = sp.End
 	sp.Links, sp.RemoteParent = s.origin.links, s.origin.parent
 	if r.Outcome == OutcomeForced {
-		sp.ErrorType, sp.StatusMessage = string(OutcomeForced), r.Verdict
+		sp.ErrorType, sp.StatusMessage = tl.errorType(r), r.Verdict
 	}
 	s.session.Emit(sp)
 }

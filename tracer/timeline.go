@@ -46,6 +46,7 @@ type timeline struct {
 	stops   []stopLine  // the stop calls after the first
 	clients clientsLine // what clients met
 	dumps   []dump      // of the goroutines, the earliest first
+	http    httpLine    // what grpc's stop was held back for
 
 	grpcVersion string
 	flipped     rule // a test turns it round
@@ -205,6 +206,7 @@ type rpcLine struct {
 	stream     bool
 	begin, end time.Duration
 	cancelled  time.Duration // its context was, while the handler ran
+	cut        time.Duration // its transport was, if it came through ServeHTTP
 	deadline   time.Duration // never: none
 	recv, send operationLine
 }
@@ -232,6 +234,9 @@ type caller struct {
 	// client is who is behind a proxy, as the RPC's metadata claims:
 	// x-forwarded-for, x-forwarded-client-cert or l5d-client-id.
 	client string
+	// http says that it came through ServeHTTP, awaited that grpc's stop is held
+	// back for it.
+	http, awaited bool
 }
 
 // locality is where a peer is.
@@ -245,7 +250,10 @@ const (
 
 // gone is when the connection of r was gone.
 func (tl *timeline) gone(r *rpcLine) time.Duration {
-	if r.conn < 0 {
+	switch {
+	case r.http:
+		return r.cut
+	case r.conn < 0:
 		return never
 	}
 	return tl.conns[r.conn].gone
@@ -407,8 +415,9 @@ func (b *builder) peer(c *watch.ConnState) peerLine {
 func (b *builder) rpc(s *watch.RPCState) rpcLine {
 	r := rpcLine{
 		id: s.ID, method: s.Method, stream: s.Stream,
-		begin: b.since(s.Begin), end: b.since(s.End), cancelled: never, deadline: never,
-		recv: b.operation(&s.Recv), send: b.operation(&s.Send),
+		begin: b.since(s.Begin), end: b.since(s.End), cancelled: never, cut: never,
+		deadline: never,
+		recv:     b.operation(&s.Recv), send: b.operation(&s.Send),
 	}
 	if d, ok := s.Ctx.Deadline(); ok {
 		r.deadline = b.since(b.clock.At(d))
@@ -419,7 +428,10 @@ func (b *builder) rpc(s *watch.RPCState) rpcLine {
 		if b.resolve != nil {
 			w = b.resolve(s.Ctx)
 		}
-		c = caller{addr: w.Addr, agent: clean(w.UserAgent), span: w.Span, client: clean(w.Client)}
+		c = caller{
+			addr: w.Addr, agent: clean(w.UserAgent), span: w.Span, client: clean(w.Client),
+			http: w.HTTP, awaited: w.Awaited,
+		}
 		if w.Addr != nil {
 			c.peer = clean(w.Addr.String())
 		}

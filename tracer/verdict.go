@@ -27,6 +27,9 @@ func (h *Holder) who() string {
 	if h.Infrastructure {
 		s += " (infrastructure)"
 	}
+	if h.Transport != "" {
+		s += " through ServeHTTP"
+	}
 	if h.Peer == "" {
 		return s + " on an unknown connection"
 	}
@@ -149,7 +152,7 @@ func (tl *timeline) unsaid(main *phaseView) string {
 // ending says what a stop that was not graceful did. main is nil if nothing
 // held the shutdown.
 func (tl *timeline) ending(views []phaseView, main *phaseView) string {
-	methods := tl.cutRPCs()
+	methods := tl.cutRPCs(false)
 	n := cutTotal(methods)
 	forced := forcedStop(views)
 	ended := forced && main != nil && main.end == tl.forced // it ended the main phase
@@ -170,7 +173,7 @@ func (tl *timeline) ending(views []phaseView, main *phaseView) string {
 	case n > 0:
 		s = "; Stop cut " + cut
 	}
-	return s + tl.leftBehind(views)
+	return s + tl.endingHTTP() + tl.leftBehind(views)
 }
 
 // leftBehind names what was still there when the stop was over: handlers, or
@@ -275,6 +278,9 @@ func (tl *timeline) caveat(main *phaseView) string {
 	if tl.foreign {
 		return ""
 	}
+	if tl.blind() && tl.onlyHTTP() {
+		return " (its connections are an http.Server's, and not watched)" + tl.noStacks(main)
+	}
 	if tl.blind() {
 		return " (RPCs only: no listener was watched, so connections and handshakes are not known)"
 	}
@@ -307,24 +313,18 @@ func (tl *timeline) noStacks(main *phaseView) string {
 // cutRPCs counts by method the RPCs that a forced stop cut: those whose
 // connection was there when it began and whose handler had not returned.
 // (An RPC that ended at that very moment was ended by it. One whose connection
-// survived was not cut.)
-func (tl *timeline) cutRPCs() map[string]int {
+// survived was not cut.) all says that those count, too, that were cut without
+// one: see cutHTTP.
+func (tl *timeline) cutRPCs(all bool) map[string]int {
 	at := tl.forced
 	if !tl.graceful {
 		at = 0
 	}
-	if at == never {
-		return nil
-	}
-	var cut map[string]int
-	for i := range tl.rpcs {
-		r := &tl.rpcs[i]
-		if end := min(r.end, tl.freed(r)); r.begin <= at && end >= at && end <= tl.now {
-			if cut == nil {
-				cut = make(map[string]int)
-			}
-			cut[r.method.Name]++
+	return tl.countRPCs(func(r *rpcLine) bool {
+		if r.http {
+			return r.wasCut(tl) && (all || r.cut >= at)
 		}
-	}
-	return cut
+		end := min(r.end, tl.freed(r))
+		return at != never && r.begin <= at && end >= at && end <= tl.now
+	})
 }

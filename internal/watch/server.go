@@ -66,6 +66,9 @@ type Caller struct {
 	UserAgent string
 	Span      trace.SpanContext // the app's own span, if it has one
 	Client    string            // who is behind a proxy, as that says
+	// HTTP says that the RPC came through ServeHTTP, Awaited that package server
+	// waits for it: see [ThroughHTTP].
+	HTTP, Awaited bool
 }
 
 // NewServer returns an empty table.
