@@ -113,9 +113,18 @@ func (s *sensor) watchStream(srv any, ss grpc.ServerStream, m *watch.Method,
 	handler grpc.StreamHandler,
 ) error {
 	w := &watchedStream{ServerStream: ss, srv: s.srv}
-	s.srv.BeginStream(ss.Context(), m, &w.rpc, &w.msgs)
+	s.srv.BeginStream(clientContext(ss), m, &w.rpc, &w.msgs)
 	defer s.srv.EndStream(&w.rpc)
 	return markStream(&w.rpc, srv, w, handler)
+}
+
+// clientContext is the context that ends with the client's call: package server
+// may have given the handler another one, whose end frees no connection.
+func clientContext(ss grpc.ServerStream) context.Context {
+	if s, ok := ss.(interface{ ClientContext() context.Context }); ok {
+		return s.ClientContext()
+	}
+	return ss.Context()
 }
 
 // watchedStream tells what its handler waits for. It is never pooled: a handler

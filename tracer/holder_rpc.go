@@ -181,23 +181,10 @@ func (tl *timeline) rpcDetail(r *rpcLine, h *holder) []string {
 	if r.stream {
 		words = append(words, fmt.Sprintf("%d %s in, %d out",
 			r.recv.count, plural(int(r.recv.count), "message"), r.send.count))
-		words = append(words, tl.untoldHandler(h)...)
+		words = append(words, tl.toldHandler(r, h)...)
 		words = append(words, tl.frozen(r, h)...)
 	}
 	return words
-}
-
-// untoldHandler says that a stream's handler cannot know of the shutdown.
-func (tl *timeline) untoldHandler(h *holder) []string {
-	switch {
-	case !tl.graceful || h.Kind != HolderRPC:
-		return nil
-	case h.State == stateInRecv:
-		return []string{"not told of the shutdown"}
-	case h.State == stateInHandler:
-		return []string{"ctx not cancelled by GracefulStop"}
-	}
-	return nil
 }
 
 // ofConnection says what is to be known of an RPC's connection.

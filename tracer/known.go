@@ -42,7 +42,8 @@ var knowns = []known{
 	}, {
 		"health watch", noteRemedy,
 		func(s *situation) bool { return s.open() && s.Method == methodHealthWatch },
-		"end Health/Watch streams after NOT_SERVING: health.Server.Shutdown leaves them open",
+		"give the server its health.Server (server.Health): Watch streams then end after " +
+			"NOT_SERVING, while health.Server.Shutdown leaves them open",
 		grpcIssue + "8882",
 	}, {
 		"debugging tool", noteRemedy,
@@ -51,9 +52,11 @@ var knowns = []known{
 		"https://github.com/grpc/grpc/blob/master/doc/server-reflection.md",
 	}, {
 		"stream in Recv", noteRemedy,
-		func(s *situation) bool { return s.business() && s.State == stateInRecv },
-		"return from the handler when the server drains: GracefulStop cancels no context, and a " +
-			"Recv returns only when the client sends, ends its side or goes",
+		func(s *situation) bool {
+			return s.business() && s.State == stateInRecv && !s.endRecv[s.Method]
+		},
+		"end its Recv when the server drains (server.EndRecv): GracefulStop cancels no context, and " +
+			"a Recv returns only when the client sends, ends its side or goes",
 		grpcIssue + "1355",
 	}, {
 		"stream in Send", noteRemedy,
@@ -64,9 +67,17 @@ var knowns = []known{
 	}, {
 		"stream in its handler", noteRemedy,
 		func(s *situation) bool {
-			return s.business() && s.State == stateInHandler && s.rpc.stream
+			return s.business() && s.State == stateInHandler && s.rpc.stream && !s.ctxCancelled(&s.holder)
 		},
-		"return from the handler when the server drains: GracefulStop cancels no context",
+		"return from the handler when the server drains (Server.Draining, server.CancelStreams): " +
+			"GracefulStop cancels no context",
+		grpcIssue + "3113",
+	}, {
+		"stream ignores its context", noteRemedy,
+		func(s *situation) bool {
+			return s.business() && s.State == stateInHandler && s.rpc.stream && s.ctxCancelled(&s.holder)
+		},
+		"return from the handler when its context is cancelled: server.CancelStreams has done it",
 		grpcIssue + "3113",
 	}, {
 		"unary without a deadline", noteRemedy,

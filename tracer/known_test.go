@@ -48,6 +48,9 @@ var situations = map[string][]change{
 		stream(-sec, 10*sec, inSend(10*sec)),
 	},
 	"stream in its handler": {oneListener, conn(told(0), goneAt(10*sec)), stream(-sec, 10*sec)},
+	"stream ignores its context": {
+		oneListener, conn(told(0), goneAt(10*sec)), stream(-sec, 10*sec), streamsCancelledAt(2 * sec),
+	},
 	"unary without a deadline": {
 		oneListener, conn(told(0), goneAt(10*sec)), unary(-sec, 10*sec),
 	},

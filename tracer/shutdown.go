@@ -24,6 +24,9 @@ type Call struct {
 	Later bool
 	// Member says which member of a group the server is; nil: of none.
 	Member *Member
+	// EndRecv has the methods, as pkg.Service/Method, on whose streams a Recv ends
+	// when the server drains. It must not be changed.
+	EndRecv map[string]bool
 
 	unannounced bool // a listener's Close is all we know of it
 }
@@ -64,6 +67,7 @@ type Shutdown struct {
 	returned   watch.Instant
 	gaveUp     watch.Instant            // zero: the call had returned before what comes after it
 	cancelled  map[uint64]watch.Instant // by RPC
+	streams    watch.Instant            // see StreamsCancelled
 	refused    int                      // see clientsLine
 	background int
 	inside     uint64       // the RPC whose handler made the call
@@ -356,6 +360,7 @@ func (s *Shutdown) timelineBy(b *builder) *timeline {
 		lead: time.Duration(s.zero - s.begun), leading: !s.called, steps: s.stepLines(b),
 		forced: b.since(s.forced), returned: b.since(s.returned), abandoned: s.gaveUp != 0,
 		grpcVersion: s.call.GRPCVersion, inside: s.inside, stops: s.stopLines(b),
+		streamsCancelled: b.since(s.streams), endRecv: s.call.EndRecv,
 	}
 	if tl.abandoned {
 		tl.returned = b.since(s.gaveUp)

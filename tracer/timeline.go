@@ -48,6 +48,9 @@ type timeline struct {
 	dumps   []dump      // of the goroutines, the earliest first
 	http    httpLine    // what grpc's stop was held back for
 
+	streamsCancelled time.Duration   // the server cancelled the contexts of all streams
+	endRecv          map[string]bool // see Call.EndRecv
+
 	grpcVersion string
 	flipped     rule // a test turns it round
 }

@@ -222,7 +222,7 @@ const promptly = time.Second
 // because its connection was closed.
 func (tl *timeline) signalled(main *phaseView) string {
 	c := main.culprit
-	if c == nil || c.Kind != HolderRPC || c.State != stateInHandler {
+	if c == nil || c.Kind != HolderRPC || c.State != stateInHandler || tl.ctxCancelled(c) {
 		return ""
 	}
 	for i := range tl.rpcs {
