@@ -13,18 +13,32 @@
 // A program that drives its own *grpc.Server gives it to [Wrap] and calls the
 // result's Serve, GracefulStop and Stop instead.
 //
+// # Handlers and the drain
+//
+// GracefulStop tells no handler. [Server.Draining] does, [CancelStreams] cancels
+// the contexts of streams, [EndRecv] ends a Recv that waits, and [Health] ends the
+// Watch streams of health checks. What each of them ends and what not is a table
+// in docs/handlers.md, and a test.
+//
 // # Guarantees
 //
 //   - GracefulStop and Stop do what grpc's do, and then flush the trace, for
 //     at most 2 s.
+//
 //   - Shutdown returns by its deadline, at most 50 ms late, whatever handlers,
 //     interceptors, listeners, connections, credentials, a tap handle, a stats
 //     handler, a logger, an exporter or the report's receiver do.
+//
 //   - Shutdown closes connections that do not finish their handshake, so that all
 //     others are told to go in time. GracefulStop and Stop do not, as grpc's.
+//
 //   - Second and concurrent stops join the first.
+//
 //   - Nothing here calls os.Exit. A second signal to Run has its default
 //     effect: it kills.
+//
+//   - Without the options above an RPC's result, context and messages are those of
+//     grpc.
 //
 // # Limitations
 //

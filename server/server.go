@@ -38,6 +38,7 @@ type Server struct {
 	health   notServer     // nil: the application has given none
 	flushes  []flush
 	streams  bool // descriptors of streams are wrapped
+	ending   streams
 	broken   error
 
 	http     httpRPCs
@@ -63,6 +64,9 @@ func New(t *tracer.Tracer, opts ...grpc.ServerOption) *Server {
 	opts = s.configure(opts)
 	if s.t != nil {
 		opts = interceptors.Install(s.t, opts)
+	}
+	if s.ending.used() {
+		opts = append([]grpc.ServerOption{grpc.ChainStreamInterceptor(s.ending.intercept)}, opts...)
 	}
 	srv := grpc.NewServer(opts...)
 	if s.t != nil {
@@ -120,8 +124,14 @@ func (s *Server) Unwrap() GRPC { return s.grpc }
 
 // RegisterService implements grpc.ServiceRegistrar.
 func (s *Server) RegisterService(sd *grpc.ServiceDesc, impl any) {
+	if s.health != nil {
+		sd = s.ending.describeHealth(sd)
+	}
 	if s.t != nil {
 		sd = interceptors.Describe(s.t, sd, s.streams)
+	}
+	if s.streams && s.ending.used() {
+		sd = s.ending.describe(sd)
 	}
 	s.grpc.RegisterService(sd, impl)
 }
@@ -139,6 +149,9 @@ func (s *Server) Serve(lis net.Listener) error {
 	}
 	if lis == nil {
 		return errors.New("server: Serve: the listener is nil")
+	}
+	if err := s.ending.check(s.grpc.GetServiceInfo(), s.streams); err != nil {
+		return err
 	}
 	if st := s.stopping(); st != nil {
 		_ = lis.Close()

@@ -43,6 +43,7 @@ func (s *Server) begin(graceful bool, budget time.Duration, later bool) (st *sto
 	}
 	st.trace, _ = s.t.BeginShutdown(tracer.Call{
 		Graceful: graceful, Budget: budget, GRPCVersion: grpc.Version, Later: later,
+		EndRecv: s.ending.recv,
 	})
 	s.stop = st
 	return st, true
