@@ -17,9 +17,11 @@ import (
 )
 
 const (
-	// healthFlip bounds how long Shutdown of a health server may take. That of
-	// grpc's takes microseconds.
-	healthFlip = time.Second
+	// healthFlip bounds how long Shutdown of a health server may take, and
+	// healthShare by which part of the budget. That of grpc's takes microseconds.
+	healthFlip  = time.Second
+	healthShare = 10
+	healthLeast = 10 * time.Millisecond
 	// healthTold bounds how long a Watch may take to send NOT_SERVING.
 	healthTold = time.Second
 )
@@ -44,7 +46,7 @@ const (
 //	healthpb.RegisterHealthServer(srv, h)
 //
 // h may have a service of its own, on another server. A Shutdown that panics or
-// takes longer than 1 s is logged and not waited for. By default, no health server
+// takes longer than 1 s, or a tenth of the budget, is logged and not waited for. By default, no health server
 // is told.
 func Health(h interface{ Shutdown() }) grpc.ServerOption {
 	return option{apply: func(s *Server) error {
@@ -61,7 +63,7 @@ func Health(h interface{ Shutdown() }) grpc.ServerOption {
 type notServer interface{ Shutdown() }
 
 // notServing tells health checks that the server is leaving.
-func (s *Server) notServing(st *stop) {
+func (s *Server) notServing(ctx context.Context, st *stop) {
 	if s.health == nil {
 		return
 	}
@@ -76,8 +78,12 @@ func (s *Server) notServing(st *stop) {
 		}()
 		s.health.Shutdown()
 	}()
-	if !within(healthFlip, done) {
-		s.t.Logger().Error("health server not shut down", "err", "not done after "+healthFlip.String())
+	limit := healthFlip
+	if d, ok := ctx.Deadline(); ok {
+		limit = min(limit, max(time.Until(d)/healthShare, healthLeast))
+	}
+	if !within(limit, done) {
+		s.t.Logger().Error("health server not shut down", "err", "not done after "+limit.String())
 	}
 }
 

@@ -261,6 +261,23 @@ func TestHealthServiceOfOthers(t *testing.T) {
 	}
 }
 
+// TestHealthKeepsTime: a health server that hangs does not make Shutdown late.
+func TestHealthKeepsTime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		release := make(chan struct{})
+		defer close(release)
+		s := server.New(newTracer(t), server.GracePeriod(100*time.Millisecond),
+			server.Health(flip(func() { <-release })))
+		began := time.Now()
+		if err := s.Shutdown(t.Context()); err != nil {
+			t.Error(err)
+		}
+		if took := time.Since(began); took > 100*time.Millisecond {
+			t.Errorf("it took %s of 100 ms", took)
+		}
+	})
+}
+
 func TestHealthNil(t *testing.T) {
 	var none *health.Server
 	wantError(t, "a nil *health.Server", server.New(newTracer(t), server.Health(none)).

@@ -67,7 +67,7 @@ func (s *Server) shutdown(ctx context.Context) error {
 		defer st.trace.Joined("Shutdown")()
 		return st.join(ctx)
 	}
-	s.notServing(st)
+	s.notServing(ctx, st)
 	s.lameDuck(ctx, st, p.lameDuck)
 	s.drains()
 	go st.call(func() {

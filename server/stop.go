@@ -106,7 +106,7 @@ func (s *Server) GracefulStop() {
 		return
 	}
 	defer st.finish(context.Background())
-	s.notServing(st)
+	s.notServing(context.Background(), st)
 	s.drains()
 	st.call(func() {
 		s.awaitHTTP(st, 0)
@@ -130,7 +130,7 @@ func (s *Server) Stop() {
 	switch {
 	case first:
 		defer st.finish(context.Background())
-		s.notServing(st)
+		s.notServing(context.Background(), st)
 		s.drains()
 		s.stopHTTP()
 		st.call(s.grpc.Stop)
