@@ -37,6 +37,7 @@ func run(ctx context.Context) error {
 	tp := sdktrace.NewTracerProvider() // the application's own, as it is
 	checks := health.NewServer()
 	srv := server.New(t,
+		server.Health(checks),                   // NOT_SERVING, first of all
 		server.LameDuck(5*time.Second),          // serve on until the others have heard
 		server.WithFlush("traces", tp.Shutdown), // last of all, in time that is kept for it
 		grpc.ConnectionTimeout(5*time.Second),   // for clients that say nothing; 120 s by default

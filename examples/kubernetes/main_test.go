@@ -59,6 +59,9 @@ func TestLameDuck(t *testing.T) {
 		t.Fatal(err)
 	}
 	awaitLine(t, lines, "shutdown started")
+	if got := check(ctx, t); got != healthv1.HealthCheckResponse_NOT_SERVING {
+		t.Errorf("health in the lame duck: %s", got)
+	}
 	_, err = pb.NewGreeterClient(dial(t)).SayHello(ctx, &pb.SayHelloRequest{Name: "ada"})
 	if status.Code(err) != codes.Unimplemented {
 		t.Errorf("SayHello: %v, want the code of UnimplementedGreeterServer", err)
