@@ -40,13 +40,12 @@ import (
 // those that they name in After. All share one budget, the grace period:
 //
 //   - A member gets what is left when its turn comes, less a fifth of it, at most
-//     2 s, for each stage that comes after it, and less a twentieth of the whole, at
-//     most 500 ms, for the group's own end.
+//     2 s, for each stage that comes after it, and less a tenth of the whole, at
+//     most 1 s, for the flush of the trace.
 //   - A member that overruns is forced: a grpc server by [Server.Shutdown]'s logic,
 //     an HTTP server by its Close, a Close function by its context. One that has not
 //     ended 100 ms later is left behind, and the members after it have their turn.
-//   - So Start's caller gets Stop's result at most 100 ms after the deadline,
-//     whatever a member does.
+//   - So Stop returns at most 100 ms after the deadline, whatever members do.
 //
 // # Panics
 //
@@ -73,7 +72,9 @@ type Group struct {
 	started  bool
 	running  bool
 	stopping bool
-	failure  error // the first member's to fail
+	failure  error         // the first member's to fail
+	trace    *tracer.Group // since the stop began; not changed any more
+	turns    []*turn
 	err      error // what the stop returned; set before over is closed
 }
 

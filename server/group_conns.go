@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/gracetrace/gracetrace/internal/legible"
+	"github.com/gracetrace/gracetrace/tracer"
 )
 
 // httpConns knows the connections of an HTTP server. A request costs it two times
@@ -23,21 +24,27 @@ type httpConns struct {
 	all    sync.Map      // net.Conn to *httpConn; those that were hijacked are not in it
 	closed chan struct{} // capacity 1: one was closed
 
-	mu       sync.Mutex // guards following
-	hijacked []net.Conn // some of which may have been closed since
-	sweepAt  int        // with so many the closed ones are thrown out
+	watchedSince atomic.Int64 // Unix nanoseconds; zero: the server is not being stopped
+
+	mu       sync.Mutex      // guards following
+	released []tracer.Holder // since then, those that held longest
+	hijacked []net.Conn      // some of which may have been closed since
+	sweepAt  int             // with so many the closed ones are thrown out
 }
 
 // httpConn is a connection.
 type httpConn struct {
-	state atomic.Int64 // an http.ConnState
-	since atomic.Int64 // of that, in Unix nanoseconds
+	accepted int64        // Unix nanoseconds, as the next
+	since    atomic.Int64 // of the state
+	state    atomic.Int64 // an http.ConnState
 }
 
-func (c *httpConn) set(s http.ConnState) {
-	c.since.Store(time.Now().UnixNano())
+func (c *httpConn) set(s http.ConnState, now int64) {
+	c.since.Store(now)
 	c.state.Store(int64(s))
 }
+
+func (c *httpConn) is() http.ConnState { return http.ConnState(c.state.Load()) }
 
 func newHTTPConns() *httpConns { return &httpConns{closed: make(chan struct{}, 1), sweepAt: minSweep} }
 
@@ -47,15 +54,20 @@ func (h *httpConns) state(c net.Conn, s http.ConnState) {
 	if reflect.TypeOf(c).Kind() != reflect.Pointer {
 		return
 	}
-	switch s {
-	case http.StateNew:
-		e := new(httpConn)
-		e.set(s)
+	now := time.Now().UnixNano()
+	if s == http.StateNew {
+		e := &httpConn{accepted: now}
+		e.set(s, now)
 		h.all.Store(c, e)
-	case http.StateActive, http.StateIdle:
-		if e, ok := h.all.Load(c); ok {
-			e.(*httpConn).set(s)
-		}
+		return
+	}
+	if e, ok := h.all.Load(c); ok {
+		e := e.(*httpConn)
+		h.release(c, e, s, now)
+		e.set(s, now)
+	}
+	switch s {
+	case http.StateNew, http.StateActive, http.StateIdle:
 	case http.StateHijacked:
 		h.all.Delete(c)
 		h.hijack(c)
@@ -79,7 +91,7 @@ type httpCount struct {
 func (h *httpConns) count() httpCount {
 	var n httpCount
 	h.all.Range(func(_, e any) bool {
-		switch http.ConnState(e.(*httpConn).state.Load()) {
+		switch e.(*httpConn).is() {
 		case http.StateNew:
 			n.fresh++
 		case http.StateIdle:
@@ -105,13 +117,17 @@ type busyConn struct {
 // maxPeer bounds, in bytes, the text of an address.
 const maxPeer = 128
 
+func peerOf(conn any) string {
+	return legible.Text(conn.(net.Conn).RemoteAddr().String(), maxPeer)
+}
+
 // busy returns those, the one that has been for longest first.
 func (h *httpConns) busy() (conns []busyConn) {
 	now := time.Now().UnixNano()
 	h.all.Range(func(c, e any) bool {
-		if e := e.(*httpConn); http.ConnState(e.state.Load()) == http.StateActive {
+		if e := e.(*httpConn); e.is() == http.StateActive {
 			conns = append(conns, busyConn{
-				peer:  legible.Text(c.(net.Conn).RemoteAddr().String(), maxPeer),
+				peer:  peerOf(c),
 				lasts: time.Duration(now - e.since.Load()),
 			})
 		}

@@ -11,6 +11,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/gracetrace/gracetrace/tracer"
 )
 
 // httpUnit is an HTTP server.
@@ -19,8 +21,6 @@ type httpUnit struct {
 	accepts func(n int)
 	conns   *httpConns
 }
-
-func (*httpUnit) kind() string { return "http" }
 
 // install implements serverUnit. net/http's hooks must be set before Serve.
 func (u *httpUnit) install(accepts func(n int)) {
@@ -81,19 +81,40 @@ const httpReserve = 100 * time.Millisecond
 
 // stop lets requests end. Those that do not in time are cut, by closing their
 // connections, which cancels their contexts.
-func (u *httpUnit) stop(ctx context.Context) error {
+func (u *httpUnit) stop(ctx context.Context, t *turn) error {
 	var first error
 	if s, ok := any(u.srv.Handler).(*Server); ok {
-		first = s.shutdownIn(ctx)
+		first = s.shutdownIn(ctx, t)
+		t.end(first, wasForced(ctx, first))
 	}
+	bar := t.begin("http")
+	before := u.conns.watch()
+	err := u.drain(ctx, bar)
+	var forced *httpForcedError
+	cut := 0
+	if errors.As(err, &forced) {
+		cut = len(forced.cut)
+	}
+	bar.Connections(before.idle, before.active, cut, u.conns.count().hijacked)
+	return errors.Join(first, err)
+}
+
+// drain stops it, by force where there is no time left.
+func (u *httpUnit) drain(ctx context.Context, bar *tracer.Member) error {
 	deadline, _ := ctx.Deadline() // the group's contexts have one
 	reserve := min(max(time.Until(deadline), 0)/reserveDivisor, httpReserve)
 	grace, cancel := context.WithDeadline(ctx, deadline.Add(-reserve))
 	defer cancel()
+	waited := bar.Phase(tracer.PhaseConnWait)
 	returned, err := u.shutdown(grace, reserve/2)
-	if grace.Err() == nil { // nil, or of a listener that cannot be closed
-		return errors.Join(first, err)
+	for _, h := range u.conns.held() {
+		bar.Hold(h)
 	}
+	waited()
+	if grace.Err() == nil { // nil, or of a listener that cannot be closed
+		return err
+	}
+	defer bar.Phase(tracer.PhaseForcedStop)()
 	cut := u.conns.busy()
 	if returned {
 		_ = u.srv.Close() // of the listeners, which are closed
@@ -101,12 +122,12 @@ func (u *httpUnit) stop(ctx context.Context) error {
 		u.conns.close() // which http.Server's Close would not come to
 	}
 	if len(cut) == 0 && returned { // connections on which nobody ever asked for anything
-		return first
+		return nil
 	}
 	end, cancelEnd := context.WithTimeout(context.WithoutCancel(ctx), reserve)
 	defer cancelEnd()
 	u.conns.awaitIdle(end)
-	return errors.Join(first, &httpForcedError{cut, len(u.conns.busy()), !returned, context.Cause(grace)})
+	return &httpForcedError{cut, len(u.conns.busy()), !returned, context.Cause(grace)}
 }
 
 // shutdown is http.Server's, which waits for Accept to return, whatever its context
@@ -156,5 +177,3 @@ func (e *httpForcedError) Error() string {
 
 // Unwrap returns context.DeadlineExceeded or context.Canceled.
 func (e *httpForcedError) Unwrap() error { return e.cause }
-
-func (u *httpUnit) count() httpCount { return u.conns.count() }

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"time"
 
 	"google.golang.org/grpc"
 )
@@ -26,10 +27,8 @@ type member struct {
 
 // unit is what a member consists of.
 type unit interface {
-	// kind is grpc, http or close.
-	kind() string
-	// stop stops it within ctx. It is called once.
-	stop(ctx context.Context) error
+	// stop stops it within ctx, and has its bars begun. It is called once.
+	stop(ctx context.Context, t *turn) error
 }
 
 // serverUnit is one that listens.
@@ -50,8 +49,6 @@ type grpcUnit struct {
 	srv     *Server
 	accepts func(n int)
 }
-
-func (*grpcUnit) kind() string { return "grpc" }
 
 // install implements serverUnit. Of a server of another type than grpc's it is not
 // known when it accepts, if ever.
@@ -74,15 +71,18 @@ func (u *grpcUnit) serve(lis net.Listener, _ bool) error {
 	return err
 }
 
-func (u *grpcUnit) stop(ctx context.Context) error { return u.srv.shutdownIn(ctx) }
+func (u *grpcUnit) stop(ctx context.Context, t *turn) error { return u.srv.shutdownIn(ctx, t) }
 
 // shutdownIn is Shutdown in a group: ctx has the budget, unless the server has a
-// smaller one of its own.
-func (s *Server) shutdownIn(ctx context.Context) error {
-	if s.ownGrace {
-		return s.Shutdown(ctx)
+// smaller one of its own. The group flushes.
+func (s *Server) shutdownIn(ctx context.Context, t *turn) error {
+	if s.broken != nil {
+		return s.broken
 	}
-	return s.shutdown(ctx)
+	deadline, _ := ctx.Deadline() // the group's contexts have one
+	ctx, cancel := context.WithTimeout(ctx, s.within(time.Until(deadline)))
+	defer cancel()
+	return s.shutdown(ctx, t.begin("grpc"))
 }
 
 // closeUnit is something to close.
@@ -90,9 +90,8 @@ type closeUnit struct {
 	f func(context.Context) error
 }
 
-func (*closeUnit) kind() string { return "close" }
-
-func (u *closeUnit) stop(ctx context.Context) error {
+func (u *closeUnit) stop(ctx context.Context, t *turn) error {
+	t.begin("close")
 	return recovered(func() error { return u.f(ctx) })
 }
 

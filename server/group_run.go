@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"os"
+	"slices"
 	"sync"
 	"time"
 )
@@ -35,14 +36,28 @@ func (g *Group) Run(ctx context.Context) error {
 // abort gets the evidence of every member out before a second signal ends the
 // process.
 func (g *Group) abort(sig os.Signal) {
-	var aborting sync.WaitGroup
-	for _, m := range g.members {
-		if s := m.grpc(); s != nil {
-			aborting.Go(func() { s.abort(sig) })
+	aborting(g.t.Logger(), sig, func(ctx context.Context) {
+		g.mu.Lock()
+		trace, turns := g.trace, slices.Clone(g.turns)
+		g.mu.Unlock()
+		if trace == nil {
+			return // see interrupt
 		}
-	}
-	aborting.Wait()
+		var servers sync.WaitGroup
+		for _, m := range g.members {
+			if s := m.grpc(); s != nil {
+				servers.Go(func() { s.interrupt(ctx) })
+			}
+		}
+		servers.Wait()
+		for _, t := range turns {
+			t.end(errInterrupted, true)
+		}
+		trace.Finish(ctx)
+	})
 }
+
+var errInterrupted = errors.New("the process exited on a second signal")
 
 // grpc is the grpc server of a member, nil if it has none that is known.
 func (m *member) grpc() *Server {
@@ -60,7 +75,9 @@ func (g *Group) logServing() {
 		budget := share(g.grace-groupEnd(g.grace), m.later)
 		switch {
 		case m.Server != nil:
-			m.Server.logServing(m.served, m.Server.within(budget), "member", m.Name)
+			p := m.Server.plan(m.Server.within(budget))
+			p.leaveFlush()
+			m.Server.logServing(m.served, p, "member", m.Name)
 		case m.HTTP != nil:
 			log.Info("serving", "member", m.Name, "addresses", addresses(m.served), "pid", os.Getpid(),
 				"signals", signalNames, "grace_period_ms", budget.Milliseconds(), "exporter", g.t.Exporter())

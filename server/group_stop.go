@@ -15,8 +15,8 @@ const (
 	// ended with its context.
 	memberSlack = 100 * time.Millisecond
 	// maxGroupEnd and groupEndDivisor bound what is kept for the group's own end.
-	maxGroupEnd     = 500 * time.Millisecond
-	groupEndDivisor = 20
+	maxGroupEnd     = time.Second
+	groupEndDivisor = 10
 )
 
 // Stop stops every member, in the order of their After, and waits for them: until
@@ -72,7 +72,7 @@ func (g *Group) stop(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, g.grace)
 	defer cancel()
 	deadline, _ := ctx.Deadline()
-	trace := g.trace(time.Until(deadline))
+	g.beginTrace(time.Until(deadline))
 	end := groupEnd(time.Until(deadline))
 
 	var stopping sync.WaitGroup
@@ -82,7 +82,7 @@ func (g *Group) stop(ctx context.Context) {
 			for _, before := range m.after {
 				<-before.stopped
 			}
-			m.stop(ctx, trace, deadline, end)
+			g.stopMember(ctx, m, deadline, end)
 		})
 	}
 	stopping.Wait()
@@ -100,11 +100,23 @@ func (g *Group) stop(ctx context.Context) {
 		g.background.Wait()
 	}()
 	within(max(time.Until(deadline), memberSlack), ended)
-	err := errors.Join(errs...)
 	g.mu.Lock()
-	g.err = err
+	g.err = errors.Join(errs...)
 	g.mu.Unlock()
-	trace.end(err)
+	flushCtx, cancelFlush := flushContext(ctx, deadline)
+	defer cancelFlush()
+	g.trace.Finish(flushCtx)
+	g.trace.Deliver(flushCtx)
+}
+
+// beginTrace begins the trace, which says who made the group stop.
+func (g *Group) beginTrace(budget time.Duration) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.trace = g.t.BeginGroup(budget)
+	if g.failure != nil {
+		g.trace.Because(g.failure.Error())
+	}
 }
 
 // groupEnd is what is kept of a budget for the group's own end.
@@ -121,18 +133,18 @@ func share(left time.Duration, later int) time.Duration {
 	return max(left, 0)
 }
 
-// stop stops a member within its share. One that does not end is left behind.
-func (m *member) stop(ctx context.Context, trace groupTrace, deadline time.Time, end time.Duration) {
+// stopMember stops a member within its share. One that does not end is left behind.
+func (g *Group) stopMember(ctx context.Context, m *member, deadline time.Time, end time.Duration) {
 	left := max(time.Until(deadline), 0)
 	budget := share(left-min(end, left), m.later)
 	ctx, cancel := context.WithTimeout(ctx, budget)
 	defer cancel()
-	done := trace.begin(m, left, budget)
+	t := g.turn(m, left)
 	returned := make(chan error, 1)
 	go func() { // waited for below, unless the application's code hangs
 		err := errors.New("it has called runtime.Goexit")
 		defer func() { returned <- err }()
-		err = m.unit.stop(ctx)
+		err = m.unit.stop(ctx, t)
 	}()
 	// Not when ctx is done: a stop that is cancelled still needs time to cut and flush.
 	slack := min(memberSlack, max(time.Until(deadline)+memberSlack, 0))
@@ -141,7 +153,7 @@ func (m *member) stop(ctx context.Context, trace groupTrace, deadline time.Time,
 	select {
 	case m.err = <-returned:
 	case <-timer.C:
-		m.err = fmt.Errorf("its stop has not returned and was left behind: %w", context.Cause(ctx))
+		m.err = fmt.Errorf("%w: %w", errLeftBehind, context.Cause(ctx))
 	}
-	done(m.err)
+	t.end(m.err, wasForced(ctx, m.err))
 }

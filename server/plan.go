@@ -38,5 +38,8 @@ func (s *Server) plan(budget time.Duration) plan {
 	return p
 }
 
+// leaveFlush leaves the flush to a group, and gives its time to the drain.
+func (p *plan) leaveFlush() { p.drain, p.flush = p.drain+p.flush, 0 }
+
 // end is what comes after the drain.
 func (p *plan) end() time.Duration { return p.forced + p.appFlush + p.flush }

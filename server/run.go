@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net"
 	"os"
 	"slices"
@@ -41,7 +42,7 @@ func (s *Server) Run(ctx context.Context, listeners ...net.Listener) error {
 	for _, lis := range listeners {
 		go func() { failed <- s.Serve(lis) }()
 	}
-	s.logServing(listeners, s.grace)
+	s.logServing(listeners, s.plan(s.grace))
 	warnOf(s.t.Logger(), shellIsFirst("/proc"))
 
 	var serveErr error
@@ -69,18 +70,28 @@ const abortLimit = 2 * time.Second
 
 // abort gets the evidence out before a second signal ends the process.
 func (s *Server) abort(sig os.Signal) {
+	aborting(s.t.Logger(), sig, s.interrupt)
+}
+
+// aborting logs a second signal and calls f. It does not wait for ever for a logger
+// or an exporter that blocks.
+func aborting(log *slog.Logger, sig os.Signal, f func(ctx context.Context)) {
 	done := make(chan struct{})
 	go func() { // the process ends with it
 		defer close(done)
-		st := s.stopping()
-		if st == nil {
-			return // it comes so shortly after the first that nothing has begun
-		}
 		ctx, cancel := context.WithTimeout(context.Background(), abortLimit)
 		defer cancel()
-		s.t.Logger().Warn("second signal", "signal", sig.String(), "exit_code", exitCode(sig))
-		st.trace.Forced()
-		st.finish(ctx)
+		log.Warn("second signal", "signal", sig.String(), "exit_code", exitCode(sig))
+		f(ctx)
 	}()
 	within(abortLimit, done)
+}
+
+// interrupt ends the trace of a stop that is going to be cut short. There may be
+// none: the second signal can come so shortly after the first that nothing has begun.
+func (s *Server) interrupt(ctx context.Context) {
+	if st := s.stopping(); st != nil {
+		st.trace.Forced()
+		st.finish(ctx)
+	}
 }

@@ -15,8 +15,7 @@ import (
 
 // logServing says what a stop may take, and what will come in its way. more are
 // a group's keys.
-func (s *Server) logServing(listeners []net.Listener, budget time.Duration, more ...any) {
-	p := s.plan(budget)
+func (s *Server) logServing(listeners []net.Listener, p plan, more ...any) {
 	s.t.Logger().Info("serving", append(more, "addresses", addresses(listeners), "pid", os.Getpid(),
 		"signals", signalNames, "grace_period_ms", p.budget.Milliseconds(),
 		"lame_duck_ms", p.lameDuck.Milliseconds(), "drain_ms", p.drain.Milliseconds(),

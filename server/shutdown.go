@@ -55,14 +55,19 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, s.grace)
 	defer cancel()
-	return s.shutdown(ctx)
+	return s.shutdown(ctx, nil)
 }
 
-// shutdown is Shutdown within ctx, which has a deadline.
-func (s *Server) shutdown(ctx context.Context) error {
+// shutdown is Shutdown within ctx, which has a deadline. m is set in a group.
+func (s *Server) shutdown(ctx context.Context, m *tracer.Member) error {
 	deadline, _ := ctx.Deadline()
 	p := s.plan(time.Until(deadline))
-	st, first := s.begin(true, p.budget, s.health != nil || p.lameDuck > 0)
+	if m != nil {
+		p.leaveFlush()
+	}
+	st, first := s.begin(tracer.Call{
+		Graceful: true, Budget: p.budget, Later: s.health != nil || p.lameDuck > 0, Member: m,
+	})
 	if !first {
 		defer st.trace.Joined("Shutdown")()
 		return st.join(ctx)

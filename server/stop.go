@@ -5,7 +5,6 @@ package server
 import (
 	"context"
 	"sync"
-	"time"
 
 	"google.golang.org/grpc"
 
@@ -28,23 +27,20 @@ type stop struct {
 	holders  []tracer.Holder // that the forced stop cut
 }
 
-// begin announces a stop call, on the goroutine of its caller. later says that
-// something comes before grpc's call. first is false if there has been a stop
-// call: it is returned, and this one is to join it.
-func (s *Server) begin(graceful bool, budget time.Duration, later bool) (st *stop, first bool) {
+// begin announces a stop call, on the goroutine of its caller. first is false if
+// there has been one: it is returned, and this one is to join it.
+func (s *Server) begin(call tracer.Call) (st *stop, first bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.stop != nil {
 		return s.stop, false
 	}
 	st = &stop{
-		graceful: graceful, hurry: make(chan struct{}), calling: make(chan struct{}),
+		graceful: call.Graceful, hurry: make(chan struct{}), calling: make(chan struct{}),
 		returned: make(chan struct{}), over: s.over,
 	}
-	st.trace, _ = s.t.BeginShutdown(tracer.Call{
-		Graceful: graceful, Budget: budget, GRPCVersion: grpc.Version, Later: later,
-		EndRecv: s.ending.recv,
-	})
+	call.GRPCVersion, call.EndRecv = grpc.Version, s.ending.recv
+	st.trace, _ = s.t.BeginShutdown(call)
 	s.stop = st
 	return st, true
 }
@@ -99,7 +95,7 @@ func (s *Server) GracefulStop() {
 		s.grpc.GracefulStop()
 		return
 	}
-	st, first := s.begin(true, 0, s.health != nil)
+	st, first := s.begin(tracer.Call{Graceful: true, Later: s.health != nil})
 	if !first {
 		defer st.trace.Joined("GracefulStop")()
 		<-s.over
@@ -123,7 +119,7 @@ func (s *Server) Stop() {
 		s.grpc.Stop()
 		return
 	}
-	st, first := s.begin(false, 0, s.health != nil)
+	st, first := s.begin(tracer.Call{Later: s.health != nil})
 	if !first {
 		defer st.trace.Joined("Stop")()
 	}
