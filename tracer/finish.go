@@ -94,6 +94,7 @@ func (s *Shutdown) conclude() {
 	s.setReport(r)
 	s.spans.advance(tl, views)
 	s.spans.end(tl, r, s.announced(), main)
+	s.logNotSeen(tl)
 	s.logFinished(r, main, tl.untoldClients() != "")
 }
 

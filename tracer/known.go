@@ -75,7 +75,8 @@ var knowns = []known{
 	}, {
 		"stream ignores its context", noteRemedy,
 		func(s *situation) bool {
-			return s.business() && s.State == stateInHandler && s.rpc.stream && s.ctxCancelled(&s.holder)
+			return s.business() && s.State == stateInHandler && s.rpc.stream &&
+				s.ignored(s.rpc, &s.holder) >= promptly
 		},
 		"return from the handler when its context is cancelled: server.CancelStreams has done it",
 		grpcIssue + "3113",
@@ -218,5 +219,5 @@ func (tl *timeline) notes(views []phaseView) (notes []Note) {
 			notes = append(notes, Note{Kind: k.kind, Text: k.text, Ref: k.ref})
 		}
 	}
-	return append(notes, tl.stopNotes()...)
+	return append(append(notes, tl.unseenNotes()...), tl.stopNotes()...)
 }

@@ -18,6 +18,7 @@ const (
 	logStarted   = "shutdown started"
 	logProgress  = "shutdown progress"
 	logFinished  = "shutdown finished"
+	logUnseen    = "not serving unseen"
 	logLostSpans = "shutdown spans lost"
 )
 
@@ -85,6 +86,13 @@ func (s *Shutdown) logFinished(r *Report, main *phaseView, untold bool) {
 
 func tookArgs(d time.Duration, verdict string) []any {
 	return []any{"duration_ms", millis(d), "verdict", verdict}
+}
+
+// logNotSeen warns when clients had no time to see NOT_SERVING.
+func (s *Shutdown) logNotSeen(tl *timeline) {
+	if gap, ok := tl.unseen(); ok {
+		s.log(slog.LevelWarn, logUnseen, "gap_ms", millis(gap))
+	}
 }
 
 func holderArgs(h *holder) []any {

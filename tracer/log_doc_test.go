@@ -20,6 +20,7 @@ import (
 // loggedBy are the functions of log.go that write each record.
 var loggedBy = map[string]string{
 	logStarted: "logStarted", logProgress: "logProgress", logFinished: "logFinished", logLostSpans: "logLost",
+	logUnseen: "logNotSeen",
 }
 
 // logKeys returns the keys that a function of log.go writes: every literal in it

@@ -38,13 +38,18 @@ func (tl *timeline) toldHandler(r *rpcLine, h *holder) []string {
 // the server.
 func (tl *timeline) ctxCancelled(h *holder) bool { return tl.streamsCancelled <= h.end }
 
+// ignored is for how long a stream's handler went on after that.
+func (tl *timeline) ignored(r *rpcLine, h *holder) time.Duration {
+	return h.end - max(tl.streamsCancelled, r.begin)
+}
+
 // cancelledContext says what that did.
 func (tl *timeline) cancelledContext(r *rpcLine, h *holder) string {
 	s := "its ctx cancelled from the start"
 	if r.begin < tl.streamsCancelled {
 		s = "ctx cancelled " + Duration(max(tl.streamsCancelled, 0)).String() + " after the call"
 	}
-	ignored := h.end - max(tl.streamsCancelled, r.begin)
+	ignored := tl.ignored(r, h)
 	switch {
 	case h.State == stateInRecv:
 		return s + ", which ends no Recv"

@@ -6,13 +6,14 @@
 // exact, so the timelines are golden to the microsecond.
 //
 //	serve [timeout=D] [grace=D] [tls=wrapped|bare] [listeners=N] [handlers] [unserved] [close=D] [accept=D]
-//	        [health] [reflection] [streams=N] [age=D] [peers=bufconn|IP]
-//	        [lameduck=D] [flush=D]
+//	        [health|health=told] [reflection] [streams=N] [age=D] [peers=bufconn|IP]
+//	        [lameduck=D] [flush=D] [cancelstreams=D] [endrecv]
 //	        [hook=tagconn|connend|rpcend|limiter|realip|credentials]
 //	        unserved: one more listener is watched and never served;
 //	        handlers: Stop waits for them; close: how long a listener's Close
 //	        takes; accept: how long its Accept stays after that; health: with
-//	        the health service; streams: MaxConcurrentStreams; age:
+//	        the health service, told: with server.Health; cancelstreams,
+//	        endrecv: with these options, the latter for chat and upload; streams: MaxConcurrentStreams; age:
 //	        MaxConnectionAge; peers: where clients come from; hook: what else
 //	        of the application's grpc runs, and where it may hang; lameduck:
 //	        before grpc's stop; flush: how long the application's own takes

@@ -20,6 +20,7 @@ import (
 	"github.com/cockroachdb/datadriven"
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/health"
 
 	"github.com/gracetrace/gracetrace/internal/servertest"
 	"github.com/gracetrace/gracetrace/server"
@@ -92,6 +93,7 @@ type story struct {
 	server    *server.Server
 	listeners []*servertest.Listener
 	tls       *tls.Config // of clients; nil: plain text
+	health    *health.Server
 	began     time.Time
 	log       *logBuffer
 	spans     *collector

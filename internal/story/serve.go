@@ -57,7 +57,11 @@ func (s *story) more(args arguments) ([]grpc.ServerOption, error) {
 		return nil, err
 	}
 	around, err := aroundStop(args)
-	return slices.Concat(hooks, bounds, around), err
+	if err != nil {
+		return nil, err
+	}
+	told, err := s.told(args)
+	return slices.Concat(hooks, bounds, around, told), err
 }
 
 // aroundStop are options about what comes before and after grpc's stop.

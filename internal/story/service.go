@@ -7,7 +7,6 @@ import (
 	"strings"
 	"time"
 
-	"google.golang.org/grpc/health"
 	healthv1 "google.golang.org/grpc/health/grpc_health_v1"
 	"google.golang.org/grpc/reflection"
 
@@ -22,9 +21,7 @@ func (s *story) register(args arguments) {
 		reflection.Register(s.server)
 	}
 	if args.has("health") {
-		h := health.NewServer()
-		h.SetServingStatus("", healthv1.HealthCheckResponse_SERVING)
-		healthv1.RegisterHealthServer(s.server, h)
+		healthv1.RegisterHealthServer(s.server, s.health)
 	}
 }
 
