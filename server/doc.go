@@ -34,8 +34,8 @@
 //
 //   - Second and concurrent stops join the first.
 //
-//   - Nothing here calls os.Exit. A second signal to Run has its default
-//     effect: it kills.
+//   - Nothing here calls os.Exit but a second signal to Run: what holds is
+//     reported, for at most 2 s, before it does.
 //
 //   - Without the options above an RPC's result, context and messages are those of
 //     grpc.

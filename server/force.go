@@ -64,6 +64,7 @@ func (st *stop) snapshot(limit time.Duration) {
 	select {
 	case st.holders = <-held:
 	case <-timer.C:
+		st.trace.Forcing()
 	}
 }
 

@@ -46,7 +46,7 @@ func (g *Group) abort(sig os.Signal) {
 		var servers sync.WaitGroup
 		for _, m := range g.members {
 			if s := m.grpc(); s != nil {
-				servers.Go(func() { s.interrupt(ctx) })
+				servers.Go(func() { s.interrupt(ctx, sig) })
 			}
 		}
 		servers.Wait()

@@ -70,7 +70,7 @@ const abortLimit = 2 * time.Second
 
 // abort gets the evidence out before a second signal ends the process.
 func (s *Server) abort(sig os.Signal) {
-	aborting(s.t.Logger(), sig, s.interrupt)
+	aborting(s.t.Logger(), sig, func(ctx context.Context) { s.interrupt(ctx, sig) })
 }
 
 // aborting logs a second signal and calls f. It does not wait for ever for a logger
@@ -89,9 +89,9 @@ func aborting(log *slog.Logger, sig os.Signal, f func(ctx context.Context)) {
 
 // interrupt ends the trace of a stop that is going to be cut short. There may be
 // none: the second signal can come so shortly after the first that nothing has begun.
-func (s *Server) interrupt(ctx context.Context) {
+func (s *Server) interrupt(ctx context.Context, sig os.Signal) {
 	if st := s.stopping(); st != nil {
-		st.trace.Forced()
+		st.trace.Interrupted(signalName(sig))
 		st.finish(ctx)
 	}
 }

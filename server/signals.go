@@ -56,3 +56,14 @@ func exitCode(sig os.Signal) int {
 	}
 	return 1
 }
+
+// signalName is what people call a signal.
+func signalName(sig os.Signal) string {
+	switch sig {
+	case os.Interrupt:
+		return "SIGINT"
+	case syscall.SIGTERM:
+		return "SIGTERM"
+	}
+	return sig.String()
+}

@@ -98,7 +98,7 @@ func TestU52SecondSignal(t *testing.T) {
 		t.Errorf("it took %s to exit", took)
 	}
 	for _, want := range []string{
-		"second signal", "shutdown finished", "greeter.v1.Greeter/Chat",
+		"second signal", "shutdown finished", "; exited on a second signal (SIGINT) after ", ", cutting 1 RPC", "greeter.v1.Greeter/Chat",
 		"sent: conn wait\n", "sent: grpc.server.shutdown\n",
 	} {
 		if !strings.Contains(string(rest), want) {

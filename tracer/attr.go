@@ -22,8 +22,9 @@ const (
 	// Of the root.
 	keyOutcome    = "shutdown.outcome"
 	keyVerdict    = "shutdown.verdict"
-	keyCall       = "shutdown.call"   // GracefulStop or Stop
-	keySource     = "shutdown.source" // call: server announced it
+	keyCall       = "shutdown.call"        // GracefulStop or Stop
+	keyExit       = "shutdown.exit.signal" // the second one, that ended the process
+	keySource     = "shutdown.source"      // call: server announced it
 	keyGRPC       = "shutdown.grpc.version"
 	keyCulprit    = "shutdown.culprit" // in words; of a phase, too
 	keyCulKind    = "shutdown.culprit.kind"

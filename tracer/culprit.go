@@ -197,7 +197,7 @@ func (tl *timeline) outcome(views []phaseView) Outcome {
 	switch {
 	case tl.running():
 		return OutcomeRunning
-	case tl.abandoned || !tl.graceful || forcedStop(views) || len(tl.cutHTTP()) > 0:
+	case tl.abandoned || tl.exits() || !tl.graceful || forcedStop(views) || len(tl.cutHTTP()) > 0:
 		return OutcomeForced
 	}
 	return OutcomeGraceful

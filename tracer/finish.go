@@ -116,6 +116,7 @@ func (s *Shutdown) lastView() (*timeline, []phaseView) {
 	if tl.returned == never {
 		tl.returned, tl.abandoned = tl.now, true
 	}
+	tl.breakOff()
 	return tl, tl.views()
 }
 

@@ -186,6 +186,17 @@ func awaitsAndCuts(cut time.Duration) change {
 	return func(tl *timeline) { tl.http = httpLine{awaited: true, ended: cut, cut: cut} }
 }
 
+// exitedAt is a second signal, after which nothing is seen any more.
+func exitedAt(at time.Duration) change {
+	return func(tl *timeline) {
+		tl.exit = exitLine{"SIGINT", at}
+		if tl.returned == never {
+			givenUp(tl)
+		}
+		tl.breakOff()
+	}
+}
+
 // prose is phases with where each ended: "quit 1ms, listener close 2ms, ...",
 // and "..." for one that still lasts.
 func prose(lines []phaseLine) string {

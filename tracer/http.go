@@ -175,7 +175,7 @@ func (tl *timeline) errorType(r *Report) string {
 	forced := slices.ContainsFunc(r.Phases, func(p PhaseReport) bool {
 		return p.Name == PhaseForcedStop
 	})
-	if forced || tl.abandoned || !tl.graceful {
+	if forced || tl.abandoned || tl.exits() || !tl.graceful {
 		return string(OutcomeForced)
 	}
 	return "servehttp_cut"

@@ -62,9 +62,9 @@ func (tl *timeline) phases() []phaseLine {
 	case !tl.leading:
 		lines = append(lines, tl.callPhases()...)
 	case len(lines) == 0:
-		lines = append(lines, phaseLine{PhaseQuit, 0, never})
+		lines = append(lines, phaseLine{PhaseQuit, 0, tl.returned})
 	case lines[len(lines)-1].end != never:
-		lines = append(lines, phaseLine{PhaseQuit, lines[len(lines)-1].end, never})
+		lines = append(lines, phaseLine{PhaseQuit, lines[len(lines)-1].end, tl.returned})
 	}
 	return append(lines, tl.stepsOf(Phase.isAfter)...)
 }

@@ -56,25 +56,26 @@ type Shutdown struct {
 
 	unannounced
 
-	mu         sync.Mutex // guards following
-	call       Call
-	zero       watch.Instant // what timelines count from: the call; before it, the start
-	called     bool          // grpc's stop is
-	steps      []*step
-	arrivals   arrivals
-	http       httpWait
-	forced     watch.Instant
-	returned   watch.Instant
-	gaveUp     watch.Instant            // zero: the call had returned before what comes after it
-	cancelled  map[uint64]watch.Instant // by RPC
-	streams    watch.Instant            // see StreamsCancelled
-	refused    int                      // see clientsLine
-	background int
-	inside     uint64       // the RPC whose handler made the call
-	joined     []*joined    // the stop calls after it
-	dumps      []dump       // only appended to
-	result     *Report      // replaced, never changed
-	told       []Checkpoint // see keepCheckpoint
+	mu          sync.Mutex // guards following
+	call        Call
+	zero        watch.Instant // what timelines count from: the call; before it, the start
+	called      bool          // grpc's stop is
+	steps       []*step
+	arrivals    arrivals
+	http        httpWait
+	interrupted interruption
+	forced      watch.Instant
+	returned    watch.Instant
+	gaveUp      watch.Instant            // zero: the call had returned before what comes after it
+	cancelled   map[uint64]watch.Instant // by RPC
+	streams     watch.Instant            // see StreamsCancelled
+	refused     int                      // see clientsLine
+	background  int
+	inside      uint64       // the RPC whose handler made the call
+	joined      []*joined    // the stop calls after it
+	dumps       []dump       // only appended to
+	result      *Report      // replaced, never changed
+	told        []Checkpoint // see keepCheckpoint
 }
 
 // BeginShutdown is called right before grpc's stop. If another shutdown of this
@@ -210,6 +211,17 @@ func (s *Shutdown) Forced() (held []Holder) {
 		s.forced = now
 	}
 	return held
+}
+
+// Forcing is called when the forced stop goes on although [Shutdown.Forced] has not
+// returned: from now on what ends was cut.
+func (s *Shutdown) Forcing() {
+	now := s.t.table.Now()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.forced == 0 {
+		s.forced = now
+	}
 }
 
 // Returned is called when grpc's call has returned. Without it the shutdown
@@ -368,7 +380,7 @@ func (s *Shutdown) timelineBy(b *builder) *timeline {
 	tl.clients.refused, tl.clients.background = s.refused, s.background
 	tl.dumps = slices.Clip(s.dumps)
 	tl.clients.arrivals = s.arrivals.until(s.t.table, s.begun)
-	tl.http = s.http.line(b)
+	tl.http, tl.exit = s.http.line(b), s.interrupted.line(b)
 	cancelled := maps.Clone(s.cancelled)
 	s.mu.Unlock()
 	snap := s.t.table.Snapshot()

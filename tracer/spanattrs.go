@@ -82,6 +82,7 @@ func (h *holder) attributes(phase Phase) []attr {
 // rootAttrs are how it ended, who held it, and what has no span of its own.
 func rootAttrs(tl *timeline, r *Report, main *phaseView, summarised int) []attr {
 	attrs := []attr{{keyOutcome, string(r.Outcome)}, {keyVerdict, r.Verdict}}
+	attrs = append(attrs, said(attr{keyExit, tl.exit.signal})...)
 	if c := main.culprit; c != nil {
 		attrs = append(attrs, attr{keyCulPhase, string(main.phase)}, attr{keyCulprit, c.sentence()},
 			attr{keyCulKind, string(c.Kind)})

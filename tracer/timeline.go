@@ -46,6 +46,7 @@ type timeline struct {
 	stops   []stopLine  // the stop calls after the first
 	clients clientsLine // what clients met
 	dumps   []dump      // of the goroutines, the earliest first
+	exit    exitLine    // a second signal
 	http    httpLine    // what grpc's stop was held back for
 
 	streamsCancelled time.Duration   // the server cancelled the contexts of all streams

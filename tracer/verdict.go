@@ -85,7 +85,7 @@ func (tl *timeline) verdict(views []phaseView) string {
 	var s string
 	switch {
 	case time.Duration(took) < nothingHeld,
-		main.culprit == nil && time.Duration(took) < onlyScheduled:
+		main.culprit == nil && time.Duration(took) < onlyScheduled, main.phase.isBefore():
 		s = fmt.Sprintf("%s in %s%s, nothing held it", tl.outcome(views), total, tl.ducked())
 		if untold != "" {
 			s = fmt.Sprintf("%s in %s%s, but %s", tl.outcome(views), total, tl.ducked(), untold)
@@ -173,7 +173,11 @@ func (tl *timeline) ending(views []phaseView, main *phaseView) string {
 	case n > 0:
 		s = "; Stop cut " + cut
 	}
-	return s + tl.endingHTTP() + tl.leftBehind(views)
+	s += tl.endingHTTP()
+	if tl.exits() {
+		return s + tl.endingExit(main) // nothing is left behind
+	}
+	return s + tl.leftBehind(views)
 }
 
 // leftBehind names what was still there when the stop was over: handlers, or
@@ -199,7 +203,7 @@ func (tl *timeline) leftBehind(views []phaseView) string {
 // was over: Stop does not wait for them, unless WaitForHandlers is set. One that
 // is just returning counts, too: it may use what is closed next.
 func (tl *timeline) outlived() map[string]int {
-	if tl.returned > tl.now {
+	if tl.returned > tl.now || tl.exits() {
 		return nil
 	}
 	var outlived map[string]int
@@ -314,13 +318,16 @@ func (tl *timeline) noStacks(main *phaseView) string {
 // connection was there when it began and whose handler had not returned.
 // (An RPC that ended at that very moment was ended by it. One whose connection
 // survived was not cut.) all says that those count, too, that were cut without
-// one: see cutHTTP.
+// one: see cutHTTP and cutByExit.
 func (tl *timeline) cutRPCs(all bool) map[string]int {
 	at := tl.forced
 	if !tl.graceful {
 		at = 0
 	}
 	return tl.countRPCs(func(r *rpcLine) bool {
+		if all && tl.cutsAtExit(r) {
+			return true
+		}
 		if r.http {
 			return r.wasCut(tl) && (all || r.cut >= at)
 		}
