@@ -134,3 +134,21 @@ func TestInterruptedShutdown(t *testing.T) {
 		})
 	}
 }
+
+// TestForcing: a forced stop begins when it goes on, not when the look at what it
+// cuts is over.
+func TestForcing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		tr := silentTracer(t)
+		defer tr.Close()
+		s, _ := tr.BeginShutdown(Call{Graceful: true})
+		time.Sleep(sec)
+		s.Forcing()
+		time.Sleep(sec)
+		s.Forced()
+		if got := s.timeline().forced; got != sec {
+			t.Errorf("forced after %s, want 1s", got)
+		}
+		s.Finish(context.Background())
+	})
+}
