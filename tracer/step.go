@@ -72,8 +72,9 @@ func (s *Shutdown) Part(name string) (done func(error)) {
 
 // leftNow counts without a look at each connection.
 func (s *Shutdown) leftNow() Left {
-	o := s.t.table.Outline(0)
-	return Left{Connections: o.Conns, RPCs: o.RPCs}
+	var n Left
+	n.Connections, n.RPCs = s.t.table.Left()
+	return n
 }
 
 // stepLine is a step's place in a timeline.
@@ -138,9 +139,7 @@ func (tl *timeline) flushes(p phaseLine) (hs []holder) {
 		h := holder{
 			name: "flush " + f.name, key: holderKey{HolderFlush, uint64(i), ""}, blame: -1,
 		}
-		if !tl.place(&h, p, f.start, f.end) {
-			continue
-		}
+		tl.place(&h, p, f.start, f.end)
 		h.Kind, h.Age = HolderFlush, h.Held
 		h.Name = f.name
 		switch {

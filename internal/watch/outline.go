@@ -23,6 +23,27 @@ func (s *Server) Outline(n int) Outline {
 	return o
 }
 
+// Left counts the connections and the RPCs that have not ended.
+func (s *Server) Left() (conns, rpcs int) {
+	s.mu.Lock()
+	conns = s.shaking + s.open
+	s.mu.Unlock()
+	return conns, s.inflight.running()
+}
+
+// running is how many RPCs are in flight.
+func (in *inflight) running() (n int) {
+	for i := range in.shards {
+		sh := &in.shards[i]
+		sh.mu.Lock()
+		for r := sh.head; r != nil; r = r.next {
+			n++
+		}
+		sh.mu.Unlock()
+	}
+	return n
+}
+
 // some returns the states of at most n RPCs in flight.
 func (in *inflight) some(n int, call, now Instant) []RPCState {
 	states := make([]RPCState, 0, n)
