@@ -16,10 +16,6 @@ import (
 // demoGrace leaves the whole demo under 20 s.
 const demoGrace = 12 * time.Second
 
-// demoHandshakeTimeout ends between two checkpoints: at one, it would be chance
-// whether that still names the silent client.
-const demoHandshakeTimeout = 2500 * time.Millisecond
-
 const envGrace = "GRACETRACE_GRACE_PERIOD"
 
 type demoFlags struct {

@@ -88,7 +88,7 @@ func (d *demo) serveAndStop(ctx context.Context, t *tracer.Tracer) error {
 		d.target.Orphan = orphanCall + startLimit + grace
 	}
 	srv := newGreeter(t, greeterConfig{
-		grace: option, handshakeTimeout: demoHandshakeTimeout, tls: serverTLS, begun: begun,
+		grace: option, tls: serverTLS, begun: begun,
 	})
 	ran := make(chan error, 1)
 	go func() { ran <- srv.Run(ctx, lis) }()

@@ -12,6 +12,8 @@ import (
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials"
+	"google.golang.org/grpc/health"
+	healthv1 "google.golang.org/grpc/health/grpc_health_v1"
 
 	"github.com/gracetrace/gracetrace/interceptors"
 	"github.com/gracetrace/gracetrace/internal/greeter"
@@ -23,17 +25,23 @@ import (
 // greeterConfig is how the server of demo and serve differs from server.New.
 type greeterConfig struct {
 	grace time.Duration // 0: server's own default
-	// handshakeTimeout is how long a client may take until its first frame.
-	// With grpc-go's own default, 120 s, a silent client would hide everything
-	// else: no other client is told of the stop before its handshake has ended.
+	// handshakeTimeout is how long a client may take until its first frame; 0:
+	// grpc-go's own default, 120 s. A stop does not wait that long.
 	handshakeTimeout time.Duration
+	lameDuck         time.Duration
 	tls              *tls.Config // nil: plain text
 	begun            chan<- struct{}
 }
 
 // newGreeter makes the server that is stopped.
 func newGreeter(t *tracer.Tracer, c greeterConfig) *server.Server {
-	opts := []grpc.ServerOption{grpc.ConnectionTimeout(c.handshakeTimeout)}
+	checks := health.NewServer()
+	opts := []grpc.ServerOption{
+		server.LameDuck(c.lameDuck), server.Health(checks),
+	}
+	if c.handshakeTimeout > 0 {
+		opts = append(opts, grpc.ConnectionTimeout(c.handshakeTimeout))
+	}
 	if c.grace > 0 {
 		opts = append(opts, server.GracePeriod(c.grace))
 	}
@@ -45,6 +53,7 @@ func newGreeter(t *tracer.Tracer, c greeterConfig) *server.Server {
 	}
 	srv := server.New(t, opts...)
 	greeterv1.RegisterGreeterServer(srv, &greeter.Server{})
+	healthv1.RegisterHealthServer(srv, checks)
 	return srv
 }
 

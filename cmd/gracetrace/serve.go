@@ -31,6 +31,7 @@ type serveFlags struct {
 	cycle            durationValue
 	grace            durationValue
 	handshakeTimeout durationValue
+	lameDuck         durationValue
 	tls              bool
 	debug            addrValue
 }
@@ -51,7 +52,8 @@ what holds a stop while it lasts.
 
 Its exit code is that of a program that returns the error of server.Run: 0 when
 the last stop was graceful, 1 when it was forced and RPCs were cut. A second
-signal ends it at once.`,
+signal reports what holds and ends it, with 128 and the signal's number; a third
+kills.`,
 		Example: `  gracetrace serve --cycle 30s
   gracetrace serve --addr :50051 --grace 25s --handshake-timeout 3s
   gracetrace serve --debug :6060    # curl localhost:6060/debug/shutdown`,
@@ -65,6 +67,8 @@ signal ends it at once.`,
 	flags.Var(&f.cycle, "cycle", "stop and start again after this time (default never)")
 	flags.Var(&f.grace, "grace",
 		"grace period, from the signal to the exit (default $"+envGrace+" or 25s)")
+	flags.Var(&f.lameDuck, "lame-duck",
+		"serve on for this long after the signal, for clients that have not heard yet (default not)")
 	flags.Var(&f.handshakeTimeout, "handshake-timeout",
 		"how long a client may take to say its first word; grpc-go's own default is 120s")
 	flags.Var(&f.debug, "debug",
@@ -98,7 +102,7 @@ func (f *serveFlags) run(ctx context.Context, stdout, stderr io.Writer) error {
 		return err
 	}
 	defer endDebug()
-	conf := greeterConfig{grace: f.grace.d, handshakeTimeout: f.handshakeTimeout.d}
+	conf := greeterConfig{grace: f.grace.d, handshakeTimeout: f.handshakeTimeout.d, lameDuck: f.lameDuck.d}
 	if f.tls {
 		if conf.tls, _, err = selfsigned.Config(); err != nil {
 			return err
