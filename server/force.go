@@ -34,25 +34,28 @@ func (p *plan) limits() limits {
 // application's code keeps from ending is left behind, and the trace names it.
 // Others that force the same stop wait for the first.
 func (s *Server) force(st *stop, l limits) {
-	st.forcing.Do(func() {
-		if !st.abandoned() {
-			return
-		}
-		began := time.Now()
-		st.snapshot(l.snapshot)
-		s.stopHTTP()
-		s.t.Table().ReleaseListeners()
-		s.t.Table().CloseHandshakes()
-		stopped := make(chan struct{})
-		go func() { // its end is awaited, but not for ever: see forceWait
-			defer close(stopped)
-			s.grpc.Stop()
-		}()
-		if !within(l.stop, stopped) {
-			s.t.Table().CloseConns()
-		}
-		within(max(l.whole-time.Since(began), l.stop), st.returned)
-	})
+	if st.forcing.Swap(true) {
+		within(max(l.whole, 2*l.stop), st.forced)
+		return
+	}
+	defer close(st.forced)
+	if !st.abandoned() {
+		return
+	}
+	began := time.Now()
+	st.snapshot(l.snapshot)
+	s.stopHTTP()
+	s.t.Table().ReleaseListeners()
+	s.t.Table().CloseHandshakes()
+	stopped := make(chan struct{})
+	go func() { // its end is awaited, but not for ever: see forceWait
+		defer close(stopped)
+		s.grpc.Stop()
+	}()
+	if !within(l.stop, stopped) {
+		s.t.Table().CloseConns()
+	}
+	within(max(l.whole-time.Since(began), l.stop), st.returned)
 }
 
 // snapshot tells the trace, which looks at what is there and at the goroutines.
@@ -62,7 +65,8 @@ func (st *stop) snapshot(limit time.Duration) {
 	timer := time.NewTimer(limit)
 	defer timer.Stop()
 	select {
-	case st.holders = <-held:
+	case hs := <-held:
+		st.held.Store(&hs)
 	case <-timer.C:
 		st.trace.Forcing()
 	}

@@ -125,7 +125,11 @@ func (st *stop) result(cause error) error {
 	if cause == nil {
 		cause = st.cutBy()
 	}
-	return &DeadlineError{Holders: st.holders, Report: st.report, cause: cause}
+	err := &DeadlineError{Report: st.report, cause: cause}
+	if held := st.held.Load(); held != nil {
+		err.Holders = *held
+	}
+	return err
 }
 
 // cutBy is why RPCs were cut although Shutdown had time left.

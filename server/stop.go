@@ -5,6 +5,7 @@ package server
 import (
 	"context"
 	"sync"
+	"sync/atomic"
 
 	"google.golang.org/grpc"
 
@@ -22,9 +23,10 @@ type stop struct {
 	over     chan struct{} // the server's: the report is made, the spans are out
 	once     sync.Once
 	report   *tracer.Report
-	forcing  sync.Once
-	lateHTTP bool            // before returned is closed: see awaitHTTP
-	holders  []tracer.Holder // that the forced stop cut
+	forcing  atomic.Bool
+	forced   chan struct{}                   // the forced stop is over
+	lateHTTP bool                            // before returned is closed: see awaitHTTP
+	held     atomic.Pointer[[]tracer.Holder] // what the forced stop cut
 }
 
 // begin announces a stop call, on the goroutine of its caller. first is false if
@@ -37,7 +39,7 @@ func (s *Server) begin(call tracer.Call) (st *stop, first bool) {
 	}
 	st = &stop{
 		graceful: call.Graceful, hurry: make(chan struct{}), calling: make(chan struct{}),
-		returned: make(chan struct{}), over: s.over,
+		returned: make(chan struct{}), forced: make(chan struct{}), over: s.over,
 	}
 	call.GRPCVersion, call.EndRecv = grpc.Version, s.ending.recv
 	st.trace, _ = s.t.BeginShutdown(call)
@@ -60,15 +62,14 @@ func (st *stop) hasten() {
 	within(forceWait, st.calling)
 }
 
-// finish ends the trace. Only the first call's ctx counts. The application gets
-// the report when the stop is over for everybody else: it may stop the server
-// again.
+// finish ends the trace. Each call returns by its own ctx: of several the first
+// that does so says what the report is. The application gets it when the stop is
+// over for everybody else: it may stop the server again.
 func (st *stop) finish(ctx context.Context) {
-	first := false
+	first, r := false, st.trace.Finish(ctx)
 	st.once.Do(func() {
-		first = true
-		defer close(st.over)
-		st.report = st.trace.Finish(ctx)
+		first, st.report = true, r
+		close(st.over)
 	})
 	if first {
 		st.trace.Deliver(ctx)

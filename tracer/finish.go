@@ -25,23 +25,47 @@ const (
 // Finish ends the tracing: it sends what has not been sent, logs the verdict
 // and flushes, for at most 2 s and not past ctx. A logger or exporter that
 // blocks does not keep it. It returns the report; further calls wait for the
-// first and return the same.
+// first, not past their own ctx, and return the same, or what is known by then.
 func (s *Shutdown) Finish(ctx context.Context) *Report {
-	s.finish.Do(func() {
+	done := s.finished
+	if !s.finishing.Swap(true) {
 		close(s.stop)
-		done := make(chan struct{})
 		go func() { // waited for below, unless something of the application's blocks
 			defer close(done)
 			s.end(ctx)
 		}()
-		if !await(finishWithin(ctx), done) {
-			s.inTime(s.fallBack)
-		}
-		if s.report() == nil { // a fault of ours, which guard has told
-			s.setReport(&Report{Version: 1, TraceID: s.spans.traceID.String()})
-		}
-	})
-	return s.report()
+	}
+	limit := finishLimit
+	if d, ok := ctx.Deadline(); ok {
+		limit = min(limit, max(time.Until(d), 0)+finishSlack)
+	}
+	if !await(limit, done) {
+		s.inTime(s.fallBack)
+	}
+	if r := s.report(); r != nil {
+		return r
+	}
+	return s.bareReport()
+}
+
+// bareReport says what is known without a look at the server: a machine that is
+// overloaded, or code of the application's, has left no time for one.
+func (s *Shutdown) bareReport() *Report {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	now := s.t.table.Now()
+	r := &Report{
+		Version: 1, Service: s.t.out.ServiceName(), TraceID: s.spans.traceID.String(),
+		Call:  (&timeline{graceful: s.call.Graceful, unannounced: s.call.unannounced}).call(),
+		Start: s.wall, Duration: whole(time.Duration(now - s.begun)), Outcome: OutcomeGraceful,
+		GRPC: s.call.GRPCVersion,
+	}
+	if s.forced != 0 || s.returned == 0 || !s.call.Graceful {
+		r.Outcome = OutcomeForced
+	}
+	r.Verdict = fmt.Sprintf("%s in %s: there was no time to find out what held it",
+		r.Outcome, r.Duration)
+	return r
 }
 
 // inTime waits for f, but not for long: what keeps it is the application's, such

@@ -51,7 +51,8 @@ type Shutdown struct {
 	calling   chan struct{} // closed when grpc's stop is called
 	stop      chan struct{}
 	stopped   chan struct{}
-	finish    sync.Once
+	finishing atomic.Bool
+	finished  chan struct{}
 	delivered atomic.Bool
 
 	unannounced
@@ -114,7 +115,7 @@ func (t *Tracer) beginLocked(c Call) *Shutdown {
 	s := &Shutdown{
 		t: t, call: c, wall: time.Now().Truncate(tick), begun: t.table.Now(),
 		wake: make(chan struct{}, 1), calling: make(chan struct{}),
-		stop: make(chan struct{}), stopped: make(chan struct{}),
+		stop: make(chan struct{}), stopped: make(chan struct{}), finished: make(chan struct{}),
 		cancelled: make(map[uint64]watch.Instant), refused: -1,
 		refusal: refusal{first: t.resets},
 	}
