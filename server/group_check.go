@@ -89,7 +89,7 @@ func (m *member) checkServer() error {
 	case slices.Contains(m.Listeners, nil):
 		return errors.New("one of its Listeners is nil")
 	case m.HTTP != nil:
-		m.unit = &httpUnit{srv: m.HTTP, conns: newHTTPConns()}
+		m.unit = newHTTPUnit(m.HTTP)
 		return nil
 	case m.Server.broken != nil:
 		return m.Server.broken

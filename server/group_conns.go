@@ -22,8 +22,9 @@ import (
 // a look-up and two atomic stores, and no lock that connections share.
 type httpConns struct {
 	all    sync.Map      // net.Conn to *httpConn; those that were hijacked are not in it
-	closed chan struct{} // capacity 1: one was closed
+	closed chan struct{} // capacity 1: one has gone
 
+	blind        atomic.Bool  // there are some that are not known
 	watchedSince atomic.Int64 // Unix nanoseconds; zero: the server is not being stopped
 
 	mu       sync.Mutex      // guards following
@@ -52,6 +53,7 @@ func newHTTPConns() *httpConns { return &httpConns{closed: make(chan struct{}, 1
 // map's key is not known: those of package net and crypto/tls can.
 func (h *httpConns) state(c net.Conn, s http.ConnState) {
 	if reflect.TypeOf(c).Kind() != reflect.Pointer {
+		h.blind.Store(true)
 		return
 	}
 	now := time.Now().UnixNano()
@@ -69,14 +71,18 @@ func (h *httpConns) state(c net.Conn, s http.ConnState) {
 	switch s {
 	case http.StateNew, http.StateActive, http.StateIdle:
 	case http.StateHijacked:
-		h.all.Delete(c)
 		h.hijack(c)
+		h.gone(c)
 	case http.StateClosed:
-		h.all.Delete(c)
-		select {
-		case h.closed <- struct{}{}:
-		default:
-		}
+		h.gone(c)
+	}
+}
+
+func (h *httpConns) gone(c net.Conn) {
+	h.all.Delete(c)
+	select {
+	case h.closed <- struct{}{}:
+	default:
 	}
 }
 
@@ -106,6 +112,16 @@ func (h *httpConns) count() httpCount {
 	h.sweep()
 	n.hijacked = len(h.hijacked)
 	return n
+}
+
+// allGone reports whether no connection is left, for sure.
+func (h *httpConns) allGone() bool {
+	none := !h.blind.Load()
+	h.all.Range(func(any, any) bool {
+		none = false
+		return false
+	})
+	return none
 }
 
 // busyConn is a connection on which a request is being answered.

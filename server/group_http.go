@@ -5,26 +5,32 @@ package server
 import (
 	"context"
 	"errors"
-	"fmt"
 	"net"
 	"net/http"
-	"strings"
 	"sync"
-	"time"
-
-	"github.com/gracetrace/gracetrace/tracer"
+	"sync/atomic"
 )
 
 // httpUnit is an HTTP server.
 type httpUnit struct {
 	srv     *http.Server
-	accepts func(n int)
 	conns   *httpConns
+	accepts func(n int)
+	left    atomic.Int64  // listeners that are served
+	served  chan struct{} // closed when there is none any more
+
+	mu       sync.Mutex // guards following
+	closeErr error      // of the listeners
+}
+
+func newHTTPUnit(srv *http.Server) *httpUnit {
+	return &httpUnit{srv: srv, conns: newHTTPConns(), served: make(chan struct{})}
 }
 
 // install implements serverUnit. net/http's hooks must be set before Serve.
-func (u *httpUnit) install(accepts func(n int)) {
+func (u *httpUnit) install(listeners int, accepts func(n int)) {
 	u.accepts = accepts
+	u.left.Store(int64(listeners))
 	users := u.srv.ConnState
 	u.srv.ConnState = func(c net.Conn, s http.ConnState) {
 		u.conns.state(c, s)
@@ -34,7 +40,7 @@ func (u *httpUnit) install(accepts func(n int)) {
 	}
 	if base := u.srv.BaseContext; base != nil {
 		u.srv.BaseContext = func(lis net.Listener) context.Context {
-			if l, ok := lis.(*firstAccept); ok {
+			if l, ok := lis.(*httpListener); ok {
 				lis = l.Listener // the one that the application knows
 			}
 			return base(lis)
@@ -42,21 +48,36 @@ func (u *httpUnit) install(accepts func(n int)) {
 	}
 }
 
-// firstAccept says when a listener is accepted from for the first time.
-type firstAccept struct {
+// httpListener says when it is accepted from for the first time, and how its Close
+// went.
+type httpListener struct {
 	net.Listener
-	once    sync.Once
-	accepts func(n int)
+	once sync.Once
+	unit *httpUnit
 }
 
 // Accept implements net.Listener.
-func (l *firstAccept) Accept() (net.Conn, error) {
-	l.once.Do(func() { l.accepts(1) })
+func (l *httpListener) Accept() (net.Conn, error) {
+	l.once.Do(func() { l.unit.accepts(1) })
 	return l.Listener.Accept()
 }
 
+// Close implements net.Listener.
+func (l *httpListener) Close() error {
+	err := l.Listener.Close()
+	l.unit.mu.Lock()
+	defer l.unit.mu.Unlock()
+	l.unit.closeErr = errors.Join(l.unit.closeErr, err)
+	return err
+}
+
 func (u *httpUnit) serve(lis net.Listener, bound bool) error {
-	l := &firstAccept{Listener: lis, accepts: u.accepts}
+	defer func() {
+		if u.left.Add(-1) == 0 {
+			close(u.served)
+		}
+	}()
+	l := &httpListener{Listener: lis, unit: u}
 	err := recovered(func() error {
 		if bound && u.hasCertificate() {
 			return u.srv.ServeTLS(l, "", "")
@@ -74,106 +95,3 @@ func (u *httpUnit) hasCertificate() bool {
 	c := u.srv.TLSConfig
 	return c != nil && (len(c.Certificates) > 0 || c.GetCertificate != nil || c.GetConfigForClient != nil)
 }
-
-// httpReserve is what is kept of an HTTP server's budget for its handlers to end
-// once their connections were closed.
-const httpReserve = 100 * time.Millisecond
-
-// stop lets requests end. Those that do not in time are cut, by closing their
-// connections, which cancels their contexts.
-func (u *httpUnit) stop(ctx context.Context, t *turn) error {
-	var first error
-	if s, ok := any(u.srv.Handler).(*Server); ok {
-		first = s.shutdownIn(ctx, t)
-		t.end(first, wasForced(ctx, first))
-	}
-	bar := t.begin("http")
-	before := u.conns.watch()
-	err := u.drain(ctx, bar)
-	var forced *httpForcedError
-	cut := 0
-	if errors.As(err, &forced) {
-		cut = len(forced.cut)
-	}
-	bar.Connections(before.idle, before.active, cut, u.conns.count().hijacked)
-	return errors.Join(first, err)
-}
-
-// drain stops it, by force where there is no time left.
-func (u *httpUnit) drain(ctx context.Context, bar *tracer.Member) error {
-	deadline, _ := ctx.Deadline() // the group's contexts have one
-	reserve := min(max(time.Until(deadline), 0)/reserveDivisor, httpReserve)
-	grace, cancel := context.WithDeadline(ctx, deadline.Add(-reserve))
-	defer cancel()
-	waited := bar.Phase(tracer.PhaseConnWait)
-	returned, err := u.shutdown(grace, reserve/2)
-	for _, h := range u.conns.held() {
-		bar.Hold(h)
-	}
-	waited()
-	if grace.Err() == nil { // nil, or of a listener that cannot be closed
-		return err
-	}
-	defer bar.Phase(tracer.PhaseForcedStop)()
-	cut := u.conns.busy()
-	if returned {
-		_ = u.srv.Close() // of the listeners, which are closed
-	} else {
-		u.conns.close() // which http.Server's Close would not come to
-	}
-	if len(cut) == 0 && returned { // connections on which nobody ever asked for anything
-		return nil
-	}
-	end, cancelEnd := context.WithTimeout(context.WithoutCancel(ctx), reserve)
-	defer cancelEnd()
-	u.conns.awaitIdle(end)
-	return &httpForcedError{cut, len(u.conns.busy()), !returned, context.Cause(grace)}
-}
-
-// shutdown is http.Server's, which waits for Accept to return, whatever its context
-// says. It is given slack to say that it is over.
-func (u *httpUnit) shutdown(ctx context.Context, slack time.Duration) (returned bool, err error) {
-	done := make(chan error, 1)
-	go func() { done <- u.srv.Shutdown(ctx) }() // waited for, unless a listener hangs
-	select {
-	case err = <-done:
-		return true, err
-	case <-ctx.Done():
-	}
-	timer := time.NewTimer(slack)
-	defer timer.Stop()
-	select {
-	case err = <-done:
-		return true, err
-	case <-timer.C:
-		return false, ctx.Err()
-	}
-}
-
-// httpForcedError is what is wrong with a stop that was forced.
-type httpForcedError struct {
-	cut   []busyConn
-	left  int  // handlers that still run
-	hangs bool // Shutdown has not returned
-	cause error
-}
-
-// Error implements error.
-func (e *httpForcedError) Error() string {
-	var b strings.Builder
-	b.WriteString("shutdown forced")
-	if e.hangs {
-		b.WriteString(", a listener's Accept or Close does not return")
-	}
-	if n := len(e.cut); n > 0 {
-		fmt.Fprintf(&b, ", requests cut on %d of its connections, the longest from %s after %s", n,
-			e.cut[0].peer, e.cut[0].lasts.Round(time.Millisecond))
-	}
-	if e.left > 0 {
-		fmt.Fprintf(&b, ", handlers still run on %d", e.left)
-	}
-	return b.String() + ": " + e.cause.Error()
-}
-
-// Unwrap returns context.DeadlineExceeded or context.Canceled.
-func (e *httpForcedError) Unwrap() error { return e.cause }

@@ -35,8 +35,8 @@ type unit interface {
 type serverUnit interface {
 	unit
 	// install has accepts called with 1 when a listener is accepted from for the
-	// first time. It is called before serve.
-	install(accepts func(n int))
+	// first time. It is called before serve, which is called for each listener.
+	install(listeners int, accepts func(n int))
 	// serve returns what was wrong. bound says that the group has made the listener.
 	serve(lis net.Listener, bound bool) error
 }
@@ -52,7 +52,7 @@ type grpcUnit struct {
 
 // install implements serverUnit. Of a server of another type than grpc's it is not
 // known when it accepts, if ever.
-func (u *grpcUnit) install(accepts func(n int)) {
+func (u *grpcUnit) install(_ int, accepts func(n int)) {
 	if _, known := u.srv.grpc.(*grpc.Server); known {
 		u.srv.t.Table().OnServe(func() { accepts(1) })
 	} else {

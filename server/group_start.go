@@ -166,7 +166,7 @@ func (g *Group) serve() (ready <-chan struct{}) {
 			continue
 		}
 		left.Add(int64(len(m.served)))
-		s.install(accepts)
+		s.install(len(m.served), accepts)
 		for _, lis := range m.served {
 			g.serving.Go(func() {
 				if err := s.serve(lis, lis == m.bound); err != nil {

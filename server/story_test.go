@@ -16,6 +16,9 @@ func TestMain(m *testing.M) {
 	if os.Getenv(envExit) != "" {
 		exitAfterServe()
 	}
+	if os.Getenv(envHold) != "" {
+		holdPort()
+	}
 	if os.Getenv(envRun) != "" {
 		runUntilSignal()
 		return
