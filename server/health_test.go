@@ -103,6 +103,23 @@ func TestHealthWatch(t *testing.T) {
 	}
 }
 
+// TestHealthCrowd: of many who watch at once each is told before its stream ends.
+func TestHealthCrowd(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := health.NewServer()
+		p := made(t, h, server.Health(h))
+		var crowd []*seen
+		for range 100 {
+			crowd = append(crowd, p.watch(""))
+		}
+		p.wantTook(0)
+		synctest.Wait()
+		for _, w := range crowd {
+			w.want(t, "SERVING", "NOT_SERVING", strings.TrimSuffix(drainingStatus, " after "))
+		}
+	})
+}
+
 // TestHealthLameDuck: clients are told at the signal, and have until the drain to
 // see it.
 func TestHealthLameDuck(t *testing.T) {
