@@ -94,6 +94,7 @@ func (s *Shutdown) end(ctx context.Context) {
 	if m := s.announced().Member; m != nil {
 		m.stopped(s.report(), s.spans.rootEnd)
 		s.t.release(s)
+		s.guard(s.followOutlived)
 		return
 	}
 	lost := s.session.Flush(ctx)
@@ -103,6 +104,7 @@ func (s *Shutdown) end(ctx context.Context) {
 		s.setReport(&flushed)
 	}
 	s.t.release(s)
+	s.guard(s.followOutlived)
 	s.guard(func() { logLost(s.log, lost) })
 }
 
