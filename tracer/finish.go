@@ -92,20 +92,24 @@ func (s *Shutdown) end(ctx context.Context) {
 	<-s.stopped
 	s.guard(s.conclude)
 	if m := s.announced().Member; m != nil {
+		s.sentSpans(SpanCount{Summarised: s.spans.missed})
 		m.stopped(s.report(), s.spans.rootEnd)
 		s.t.release(s)
-		s.guard(s.followOutlived)
 		return
 	}
 	lost := s.session.Flush(ctx)
+	s.sentSpans(SpanCount{Sent: lost.Sent, Lost: lost.Lost, Summarised: s.spans.missed})
+	s.t.release(s)
+	s.guard(func() { logLost(s.log, lost) })
+}
+
+// sentSpans adds to the report what became of the spans.
+func (s *Shutdown) sentSpans(n SpanCount) {
 	if r := s.report(); r != nil {
 		flushed := *r
-		flushed.Spans = SpanCount{Sent: lost.Sent, Lost: lost.Lost, Summarised: s.spans.missed}
+		flushed.Spans = n
 		s.setReport(&flushed)
 	}
-	s.t.release(s)
-	s.guard(s.followOutlived)
-	s.guard(func() { logLost(s.log, lost) })
 }
 
 // conclude makes the report, sends the last spans and logs the verdict.

@@ -21,6 +21,7 @@ type Group struct {
 	session *exporter.Session
 	spans   *spans // of the root and what is below it but the servers' own
 
+	wake    chan struct{} // capacity 1: a member may have ended
 	stop    chan struct{}
 	stopped chan struct{}
 	finish  sync.Once
@@ -29,6 +30,7 @@ type Group struct {
 	members []*Member  // in the order in which their stops began
 	cause   string
 	told    []Checkpoint
+	missed  int // holders without a span, of members that are no grpc servers
 	result  *Report
 }
 
@@ -37,9 +39,10 @@ type Group struct {
 func (t *Tracer) BeginGroup(budget time.Duration) *Group {
 	g := &Group{
 		t: t, start: time.Now(), budget: budget, session: t.out.Open(),
-		stop: make(chan struct{}), stopped: make(chan struct{}),
+		wake: make(chan struct{}, 1), stop: make(chan struct{}), stopped: make(chan struct{}),
 	}
 	g.spans = newSpans(g.session, g.start.Truncate(tick), t.cfg.origin)
+	t.live.began(g)
 	go g.run()
 	return g
 }
@@ -57,12 +60,18 @@ func (g *Group) Because(cause string) {
 type Member struct {
 	g    *Group
 	span trace.SpanID
-	// Of a grpc server: its report, and where its spans end. They are guarded by
-	// g.mu, like the following.
+	turn int // from 1
+
+	// Guarded by g.mu.
+
+	// Of a grpc server: its stop, and when that is over its report, and where its
+	// spans end.
+	server   *Shutdown
 	report   *Report
 	spansEnd time.Duration
 
 	info       MemberReport
+	sent       bool
 	start, end time.Duration // from the group's start; end is never until it is over
 	phases     []memberPhase
 }
@@ -79,9 +88,14 @@ type memberPhase struct {
 func (g *Group) Begin(info MemberReport) *Member {
 	m := &Member{g: g, span: newSpanID(), info: info, start: g.now(), end: never}
 	m.info.Name, m.info.Offset = clean(info.Name), whole(m.start)
+	m.info.After = nil
+	for _, name := range info.After {
+		m.info.After = append(m.info.After, clean(name))
+	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.members = append(g.members, m)
+	m.turn = len(g.members)
 	return m
 }
 
@@ -123,6 +137,14 @@ func (m *Member) stopped(r *Report, end time.Time) {
 	m.g.mu.Lock()
 	defer m.g.mu.Unlock()
 	m.report, m.spansEnd = r, end.Sub(m.g.spans.wall)
+	m.g.mayHaveEnded()
+}
+
+// serves says that it is a grpc server, whose stop is s.
+func (m *Member) serves(s *Shutdown) {
+	m.g.mu.Lock()
+	defer m.g.mu.Unlock()
+	m.server = s
 }
 
 // End ends the stop of a member. forced says that it was not ready in time; err is
@@ -136,6 +158,14 @@ func (m *Member) End(err error, forced bool) {
 	m.end, m.info.Forced = m.g.now(), forced
 	if err != nil {
 		m.info.Error = clean(err.Error())
+	}
+	m.g.mayHaveEnded()
+}
+
+func (g *Group) mayHaveEnded() {
+	select {
+	case g.wake <- struct{}{}:
+	default:
 	}
 }
 
@@ -152,13 +182,14 @@ func (g *Group) Finish(ctx context.Context) *Report {
 			guard(g.t.cfg.log, g.conclude)
 			lost := g.session.Flush(ctx)
 			g.flushed(lost)
+			g.t.live.ended(g)
 			guard(g.t.cfg.log, func() { logLost(g.log, lost) })
 		}()
 		await(finishWithin(ctx), done)
 		g.mu.Lock()
 		defer g.mu.Unlock()
 		if g.result == nil {
-			g.result = g.reportLocked()
+			g.result = g.reportLocked(g.now(), nil)
 		}
 	})
 	return g.report()
@@ -186,13 +217,22 @@ func (g *Group) flushed(lost exporter.Result) {
 
 // conclude makes the report, sends the last spans and logs the verdict.
 func (g *Group) conclude() {
+	g.sendEnded()
+	servers := g.serversSoFar() // those that were left behind
+	var unsent []*Member
 	g.mu.Lock()
-	r := g.reportLocked()
+	r := g.reportLocked(g.now(), servers)
 	g.result = r
-	members := append([]*Member(nil), g.members...)
+	reports := make(map[*Member]*Report)
+	for i, m := range g.members {
+		if !m.sent {
+			m.sent = true
+			unsent, reports[m] = append(unsent, m), r.Members[i]
+		}
+	}
 	g.mu.Unlock()
-	for _, m := range members {
-		g.sendMember(m)
+	for _, m := range unsent {
+		g.sendMember(m, reports[m])
 	}
 	g.sendRoot(r)
 	g.logFinished(r)
@@ -209,6 +249,8 @@ func (g *Group) run() {
 		select {
 		case <-g.stop:
 			return
+		case <-g.wake:
+			guard(g.t.cfg.log, g.sendEnded)
 		case <-timer.C:
 			guard(g.t.cfg.log, g.checkpoint)
 			at := g.now()

@@ -40,19 +40,19 @@ const (
 	memberClose = "close"
 )
 
-// reportLocked makes the group's report of what is known by now. g.mu must be held.
-func (g *Group) reportLocked() *Report {
-	now := g.now()
+// reportLocked makes the group's report of what is known by now. servers are what
+// is known of the grpc servers that still stop. g.mu must be held.
+func (g *Group) reportLocked(now time.Duration, servers map[*Member]*Report) *Report {
 	r := &Report{
 		Version: 1, Service: g.t.out.ServiceName(), TraceID: g.spans.traceID.String(),
 		Start: g.spans.wall, Duration: whole(now), Outcome: OutcomeGraceful, Phases: []PhaseReport{},
-		Checkpoints: slices.Clone(g.told), Spans: SpanCount{Summarised: g.spans.missed},
+		Checkpoints: slices.Clone(g.told), Spans: SpanCount{Summarised: g.missed},
 	}
 	if base := g.t.cfg.uiURL; base != "" {
 		r.JaegerURL = base + "/trace/" + r.TraceID
 	}
 	for _, m := range g.members {
-		mr := m.reportLocked(now)
+		mr := m.reportLocked(now, servers[m])
 		if mr.Outcome == OutcomeForced {
 			r.Outcome = OutcomeForced
 		}
@@ -75,18 +75,26 @@ func added(sum, more map[string]int) map[string]int {
 	return sum
 }
 
-// reportLocked is the member's own. g.mu must be held.
-func (m *Member) reportLocked(now time.Duration) *Report {
+// reportLocked is the member's own. server is what is known of a grpc server's stop
+// that is not over; nil: nothing. g.mu must be held.
+func (m *Member) reportLocked(now time.Duration, server *Report) *Report {
 	info := m.info
 	if m.report != nil {
-		r := *m.report
+		server = m.report
+	}
+	if server != nil {
+		r := *server
 		r.Member = &info
+		if r.Outcome == OutcomeRunning && m.end != never { // it was left behind
+			r.Outcome = OutcomeForced
+		}
 		return &r
 	}
 	tl, views := m.timeline(now)
 	var r *Report
 	if len(views) > 0 {
-		r = tl.report(views, m.g.spans.wall)
+		r = tl.report(views, m.g.spans.wall.Add(m.start))
+		r.Call, r.Notes = "", nil // which are about grpc's
 	} else {
 		r = &Report{Version: 1, Outcome: OutcomeGraceful, Phases: []PhaseReport{}}
 		r.Verdict = m.closeVerdict(tl)
@@ -104,10 +112,13 @@ func (m *Member) reportLocked(now time.Duration) *Report {
 
 // closeVerdict is that of a member without phases.
 func (m *Member) closeVerdict(tl *timeline) string {
-	took := Duration(min(m.end, tl.now+m.start) - m.start)
+	took, what := Duration(min(m.end, tl.now+m.start)-m.start), "stop"
+	if m.info.Kind == memberClose {
+		what = "Close"
+	}
 	switch {
 	case m.end == never:
-		return fmt.Sprintf("its Close has not returned for %s so far", took)
+		return fmt.Sprintf("its %s has not returned for %s so far", what, took)
 	case m.info.Forced:
 		return fmt.Sprintf("forced after %s: %s", took, m.info.Error)
 	case m.info.Error != "":
@@ -164,20 +175,32 @@ func (tl *timeline) given(phase int, line phaseLine, list []Holder) (hs []holder
 	return hs
 }
 
-// groupVerdict says in one line what the group waited for: the member whose own
-// stop took longest.
-func groupVerdict(r *Report, cause string) string {
-	var main *Report
-	for _, m := range r.Members {
+// mainMember is the member that a group's verdict is about: the one whose own stop
+// took longest, of those that still stop while the group does, or were killed with
+// it. nil: nothing held the group.
+func (r *Report) mainMember() (main *Report) {
+	for _, m := range r.each() {
+		if r.Outcome != OutcomeGraceful && r.Outcome != OutcomeForced && m.Outcome != r.Outcome {
+			continue
+		}
 		if main == nil || m.Duration > main.Duration {
 			main = m
 		}
 	}
+	if main != nil && time.Duration(main.Duration) < nothingHeld && r.Outcome == OutcomeGraceful {
+		return nil
+	}
+	return main
+}
+
+// groupVerdict says in one line what the group waited for.
+func groupVerdict(r *Report, cause string) string {
+	main := r.mainMember()
 	var s string
 	switch {
-	case main == nil:
+	case len(r.Members) == 0:
 		s = fmt.Sprintf("%s in %s, it had no members", r.Outcome, r.Duration)
-	case time.Duration(main.Duration) < nothingHeld && r.Outcome == OutcomeGraceful:
+	case main == nil:
 		s = fmt.Sprintf("%s in %s, nothing held it", r.Outcome, r.Duration)
 	default:
 		s = fmt.Sprintf("%s took %s of %s: %s", main.Member.Name, main.Duration, r.Duration, main.Verdict)
@@ -199,6 +222,15 @@ func groupVerdict(r *Report, cause string) string {
 	}
 	if cause != "" {
 		s += "; it was stopped because " + cause
+	}
+	return s
+}
+
+// heldBy is a verdict on a group while a member and some more still stop.
+func heldBy(name, verdict string, more int) string {
+	s := fmt.Sprintf("%s: %s", name, verdict)
+	if more > 0 {
+		s += "; " + amount(more, "member") + " more"
 	}
 	return s
 }

@@ -22,7 +22,7 @@ const maxAccept = 1 << 10
 //	mux.Handle("/debug/shutdown", t.Handler())
 //
 // It shows the stops of all servers that share t's pipeline (see
-// [Tracer.ForServer]). When none runs it says so, and shows the last one that
+// [Tracer.ForServer]), and those of a group as one. When none runs it says so, and shows the last one that
 // did; the status is 200 in either case. The answer is text, or by ?format= or
 // the Accept header
 //

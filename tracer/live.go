@@ -18,27 +18,33 @@ const (
 	sightShare = 20
 )
 
-// live is what the Tracers of one process know of their servers' stops: those
-// that run, and the last ones that ran.
+// live is what the Tracers of one process know of the stops: those that run, and
+// the last ones that ran. That of a group's member is a part of the group's.
 type live struct {
 	mu       sync.Mutex // guards following
-	running  []*Shutdown
+	running  []liveStop
 	finished []*Report
 }
 
-func (l *live) began(s *Shutdown) {
+// liveStop is a stop: of a server, or of a group.
+type liveStop interface {
+	report() *Report // nil until it is over
+	soFar() *Report
+}
+
+func (l *live) began(s liveStop) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.running = append(l.running, s)
 }
 
-func (l *live) ended(s *Shutdown) {
+func (l *live) ended(s liveStop) {
 	r := s.report()
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	at := slices.Index(l.running, s)
 	if at < 0 {
-		return // a listener was closed and no stop followed
+		return // a listener was closed and no stop followed, or a group shows it
 	}
 	l.running = slices.Delete(l.running, at, at+1)
 	if r == nil {

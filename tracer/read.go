@@ -29,12 +29,12 @@ const (
 //   - what Jaeger's UI downloads and its /api/traces answers: {"data": [...]};
 //   - what Jaeger's /api/v3/traces answers: {"result": {"resourceSpans": [...]}}.
 //
-// Of spans it makes a report for each shutdown among them; one whose end never
-// came has the outcome [OutcomeKilled]. Other traces are ignored. The reports are
-// ordered by their start. Errors tell the line and column, and what was expected;
-// an input without a shutdown is an error. It reads at most 256 MiB and some
-// 4,000,000 JSON values, more than 20 of the largest shutdowns have. Control
-// characters in texts are replaced.
+// Of spans it makes a report for each shutdown among them, that of a group with its
+// members in it; one whose end never came has the outcome [OutcomeKilled]. Other
+// traces are ignored. The reports are ordered by their start. Errors tell the line
+// and column, and what was expected; an input without a shutdown is an error. It
+// reads at most 256 MiB and some 4,000,000 JSON values, more than 20 of the largest
+// shutdowns have. Control characters in texts are replaced.
 func ReadReports(r io.Reader) ([]*Report, error) { return readReports(r, maxInput) }
 
 func readReports(r io.Reader, limit int64) ([]*Report, error) {
@@ -74,8 +74,8 @@ type input struct {
 func (in *input) empty() error {
 	switch n := len(in.spans.traces); {
 	case n > 0:
-		return fmt.Errorf("no shutdown in it: of %s none has a span %q",
-			amount(n, "trace"), spanRoot)
+		return fmt.Errorf("no shutdown in it: of %s none has a span %q, or %q of a group",
+			amount(n, "trace"), spanRoot, spanGroup)
 	case len(bytes.TrimSpace(in.data)) == 0:
 		return errors.New("it is empty")
 	}

@@ -60,6 +60,27 @@ func (r *Report) scrub() {
 		scrub(&s.Method, &s.Function, &s.Source)
 		s.Text = scrubbedFrames(s.Text)
 	}
+	r.scrubMembers()
+}
+
+// scrubMembers makes those of a group safe, too. There is nothing below them.
+func (r *Report) scrubMembers() {
+	if r.Member != nil {
+		scrub(&r.Member.Name, &r.Member.Kind, &r.Member.Error)
+		for i := range r.Member.After {
+			scrub(&r.Member.After[i])
+		}
+	}
+	if r.Members = r.each(); len(r.Members) == 0 {
+		r.Members = nil
+	}
+	for _, m := range r.Members {
+		m.Members = nil
+		if m.Member == nil {
+			m.Member = &MemberReport{}
+		}
+		m.scrub()
+	}
 }
 
 // scrubbedFrames keeps lines and their indents, which printable would not.

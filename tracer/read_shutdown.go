@@ -17,10 +17,19 @@ func (s *spanSet) reports() (all []*Report) {
 	return all
 }
 
-// reports finds the shutdowns of a trace: more than one where several servers
-// were stopped together. Each has a root, or its end never came, and a span that
-// says it has started.
+// reports finds the shutdowns of a trace: of groups, and of servers of their own.
 func (t *readTrace) reports() (all []*Report) {
+	groups, rest := t.groups()
+	for _, g := range groups {
+		all = append(all, g.report())
+	}
+	return append(all, rest.servers()...)
+}
+
+// servers finds the shutdowns of servers: more than one where several were stopped
+// together. Each has a root, or its end never came, and a span that says it has
+// started.
+func (t *readTrace) servers() (all []*Report) {
 	var roots, started []*readSpan
 	for _, s := range t.spans {
 		switch {

@@ -44,19 +44,14 @@ func (s *spanSet) add(sp *readSpan) {
 	sp.end = max(sp.start, sp.end)
 	t := s.byID[sp.trace]
 	if t == nil {
-		t = &readTrace{
-			id: sp.trace, spans: make(map[string]*readSpan), children: make(map[string][]*readSpan),
-		}
+		t = newReadTrace(sp.trace)
 		if s.byID == nil {
 			s.byID = make(map[string]*readTrace)
 		}
 		s.byID[sp.trace] = t
 		s.traces = append(s.traces, t)
 	}
-	if t.spans[sp.id] == nil {
-		t.spans[sp.id] = sp
-		t.children[sp.parent] = append(t.children[sp.parent], sp)
-	}
+	t.add(sp)
 }
 
 // readTrace is the spans of one trace.
@@ -64,6 +59,19 @@ type readTrace struct {
 	id       string
 	spans    map[string]*readSpan
 	children map[string][]*readSpan // by parent
+}
+
+func newReadTrace(id string) *readTrace {
+	return &readTrace{
+		id: id, spans: make(map[string]*readSpan), children: make(map[string][]*readSpan),
+	}
+}
+
+func (t *readTrace) add(s *readSpan) {
+	if t.spans[s.id] == nil {
+		t.spans[s.id] = s
+		t.children[s.parent] = append(t.children[s.parent], s)
+	}
 }
 
 // below returns the children of a span in the order of a report: the earliest

@@ -163,11 +163,13 @@ func (s *Shutdown) launch() {
 		s.session = m.g.session
 		s.spans = newSpans(s.session, s.wall, s.t.cfg.origin)
 		s.spans.traceID, s.spans.parent = m.g.spans.traceID, m.span
+		s.spans.member = m.which()
+		m.serves(s)
 	} else {
 		s.session = s.t.out.Open()
 		s.spans = newSpans(s.session, s.wall, s.t.cfg.origin)
+		s.t.live.began(s)
 	}
-	s.t.live.began(s)
 	go s.run()
 }
 
@@ -239,7 +241,7 @@ func (s *Shutdown) Returned() {
 // run follows the shutdown while it lasts.
 func (s *Shutdown) run() {
 	defer close(s.stopped)
-	s.guard(func() { s.spans.begin(s.announced()) })
+	s.guard(s.begin)
 	unfollow := func() {}
 	defer func() { unfollow() }()
 	calling := s.calling
@@ -247,7 +249,6 @@ func (s *Shutdown) run() {
 		calling = nil
 		s.guard(func() { unfollow = s.follows() })
 	}
-	s.guard(s.began)
 	due := nextCheckpoint(0)
 	timer := time.NewTimer(due - time.Duration(s.t.table.Now()-s.begun))
 	defer timer.Stop()
@@ -296,8 +297,9 @@ func (s *Shutdown) phasesEnded() {
 	}
 }
 
-// began logs that the shutdown has started.
-func (s *Shutdown) began() {
+// begin sends and logs that the shutdown has started.
+func (s *Shutdown) begin() {
+	s.spans.begin(s.announced())
 	o := s.t.table.Outline(0)
 	s.logStarted(&o)
 }

@@ -14,7 +14,7 @@ func (c Call) attrs() []attr {
 	if !c.Graceful {
 		name = callStop
 	}
-	attrs := []attr{{keyRPCSystem, rpcSystem}, {keySource, "call"}}
+	attrs := []attr{{keyRPCSystem, "grpc"}, {keySource, "call"}}
 	if c.unannounced {
 		attrs[1].value = "listener" // which call it was is not known
 	} else {
@@ -22,6 +22,9 @@ func (c Call) attrs() []attr {
 	}
 	if c.GRPCVersion != "" {
 		attrs = append(attrs, attr{keyGRPC, c.GRPCVersion})
+	}
+	if c.Member != nil {
+		attrs = append(attrs, c.Member.begun()...)
 	}
 	return attrs
 }
@@ -67,7 +70,7 @@ func (h *holder) attributes(phase Phase) []attr {
 		attrs = append(attrs, attr{keyInfrastructure, true})
 	}
 	if h.Method != "" {
-		attrs = append(attrs, attr{keyRPCSystem, rpcSystem})
+		attrs = append(attrs, attr{keyRPCSystem, "grpc"})
 	}
 	if h.Open {
 		attrs = append(attrs, attr{keyOpen, true})

@@ -43,6 +43,7 @@ type spans struct {
 	traceID trace.TraceID
 	root    trace.SpanID
 	parent  trace.SpanID // of the root, in this process; zero: none
+	member  []attr       // are on each span: of which member of a group it is
 	started trace.SpanID
 	origin  origin
 
@@ -108,6 +109,7 @@ func (s *spans) emit(id, parent trace.SpanID, name string, b bounds, attrs []att
 }
 
 func (s *spans) span(id, parent trace.SpanID, name string, b bounds, attrs []attr) exporter.Span {
+	attrs = append(slices.Clip(attrs), s.member...)
 	return exporter.Span{
 		TraceID: s.traceID, SpanID: id, Parent: parent, Name: name,
 		Start: s.wall.Add(b.start), End: s.wall.Add(b.end), Attributes: attributes(s.affordable(attrs)),

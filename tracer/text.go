@@ -19,17 +19,19 @@ const textWidth = 80
 
 // WriteText writes the report as a timeline with bars and below it the verdict,
 // then what clients met, notes, what the checkpoints told and where handlers
-// were, as far as there is something to tell. No line is wider than 80 columns.
-// If w is a terminal it is coloured, unless NO_COLOR is set or TERM is dumb.
+// were, as far as there is something to tell. Of a group the timeline has a bar for
+// each member, and what belongs to a member has its name before it. No line is wider
+// than 80 columns. If w is a terminal it is coloured, unless NO_COLOR is set or TERM is dumb.
 func (r *Report) WriteText(w io.Writer) error {
 	t := &textReport{paint: painter(colourful(w))}
 	t.timeline(r)
 	t.b.WriteByte('\n')
 	t.section("verdict", r.Verdict)
-	t.section("clients", clientLines(r)...)
-	t.section("notes", noteLines(r.Notes)...)
-	t.section("story", storyLines(r.Checkpoints)...)
-	t.section("stacks", stackLines(r.Stacks)...)
+	t.section("members", memberLines(r)...)
+	t.section("clients", r.allClients()...)
+	t.section("notes", namedNotes(r.allNotes())...)
+	t.section("story", storyLines(r)...)
+	t.section("stacks", stackLines(r.allStacks())...)
 	t.section("spans", lostLines(r.Spans)...)
 	_, err := io.WriteString(w, t.b.String())
 	return err
@@ -144,10 +146,17 @@ func noteLines(notes []Note) (lines []string) {
 	return lines
 }
 
+func namedNotes(notes []by[Note]) (lines []string) {
+	for i := range notes {
+		lines = append(lines, notes[i].words(noteLines([]Note{notes[i].what})[0]))
+	}
+	return lines
+}
+
 // stackLines leaves the frames to the other formats.
-func stackLines(stacks []Stack) (lines []string) {
-	for _, s := range stacks {
-		line := ""
+func stackLines(stacks []by[Stack]) (lines []string) {
+	for i := range stacks {
+		s, line := &stacks[i].what, ""
 		if s.Offset > 0 {
 			line = "at " + s.Offset.String() + ": "
 		}
@@ -162,7 +171,7 @@ func stackLines(stacks []Stack) (lines []string) {
 		if s.Source != "" {
 			line += " at " + s.Source
 		}
-		lines = append(lines, line)
+		lines = append(lines, stacks[i].words(line))
 	}
 	return lines
 }

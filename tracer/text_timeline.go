@@ -38,21 +38,40 @@ type row struct {
 
 func (t *textReport) timeline(r *Report) {
 	t.total = time.Duration(r.Duration)
+	members, most, name := r.named(), maxLabel, spanRoot
+	if len(members) > 0 {
+		most, name = maxLabel+2, spanGroup
+	}
 	rows := []row{{
-		name: spanRoot, below: stem(len(r.Phases) > 0),
+		name: name, below: stem(len(r.Phases)+len(members) > 0),
 		length: t.total, note: outcomeNote(r), style: outcomeStyle(r.Outcome),
 	}}
-	for i := range r.Phases {
-		rows = appendPhase(rows, &r.Phases[i], i == len(r.Phases)-1)
+	main := r.mainMember()
+	for i, m := range members {
+		rows = appendMember(rows, m, m.Report == main, i == len(members)-1)
+	}
+	if len(members) == 0 {
+		rows = appendPhases(rows, r.Phases, "", 0)
 	}
 	t.label = minLabel
 	for i := range rows {
 		rows[i].name, rows[i].note = shown(rows[i].name), shown(rows[i].note)
-		t.label = max(t.label, min(maxLabel, column.Width(rows[i].tee+rows[i].name)))
+		t.label = max(t.label, min(most, column.Width(rows[i].tee+rows[i].name)))
 	}
 	for i := range rows {
 		t.row(&rows[i])
 	}
+}
+
+// appendMember adds the bar of a group's member and what is below it.
+func appendMember(rows []row, m namedMember, main, last bool) []row {
+	tee, below := branch(last)
+	r := row{
+		tee: tee, below: below + stem(len(m.Phases) > 0), name: m.name,
+		start: m.offset(), length: time.Duration(m.Duration),
+		note: memberNote(m.Report), culprit: main, style: outcomeStyle(m.Outcome),
+	}
+	return appendPhases(append(rows, r), m.Phases, below, m.offset())
 }
 
 // maxShown bounds, in bytes, a text of a report that was read from a file: ours
@@ -70,14 +89,20 @@ func outcomeNote(r *Report) string {
 	return note
 }
 
-func appendPhase(rows []row, p *PhaseReport, last bool) []row {
-	tee, below := branch(last)
-	rows = append(rows, row{
-		tee: tee, below: below + stem(len(p.Bars) > 0), name: string(p.Name),
-		start: time.Duration(p.Offset), length: time.Duration(p.Duration),
-		note: phaseNote(p),
-	})
-	return appendBars(rows, p.Bars, below)
+// appendPhases adds phases and their holders. shift is from the axis' beginning to
+// what their times count from.
+func appendPhases(rows []row, phases []PhaseReport, indent string, shift time.Duration) []row {
+	for i := range phases {
+		p := &phases[i]
+		tee, below := branch(i == len(phases)-1)
+		rows = append(rows, row{
+			tee: indent + tee, below: indent + below + stem(len(p.Bars) > 0), name: string(p.Name),
+			start: shift + time.Duration(p.Offset), length: time.Duration(p.Duration),
+			note: phaseNote(p),
+		})
+		rows = appendBars(rows, p.Bars, indent+below, shift)
+	}
+	return rows
 }
 
 func phaseNote(p *PhaseReport) string {
@@ -107,7 +132,7 @@ func counted(notes []string, n int, what string) []string {
 	return append(notes, amount(n, what))
 }
 
-func appendBars(rows []row, bars []Bar, indent string) []row {
+func appendBars(rows []row, bars []Bar, indent string, shift time.Duration) []row {
 	for i := range bars {
 		b := &bars[i]
 		tee, below := branch(i == len(bars)-1)
@@ -116,13 +141,13 @@ func appendBars(rows []row, bars []Bar, indent string) []row {
 		}
 		r := row{
 			tee: indent + tee, below: indent + below + stem(len(b.Bars) > 0), name: b.Name,
-			start: time.Duration(b.Offset), length: time.Duration(b.Duration),
+			start: shift + time.Duration(b.Offset), length: time.Duration(b.Duration),
 			note: b.Note, culprit: b.Culprit,
 		}
 		if b.Culprit {
 			r.style = styleCulprit
 		}
-		rows = appendBars(append(rows, r), b.Bars, indent+below)
+		rows = appendBars(append(rows, r), b.Bars, indent+below, shift)
 	}
 	return rows
 }
