@@ -13,6 +13,9 @@
 // A program that drives its own *grpc.Server gives it to [Wrap] and calls the
 // result's Serve, GracefulStop and Stop instead.
 //
+// A process of several servers, and of what is to be closed after them, is a
+// [Group].
+//
 // # Handlers and the drain
 //
 // GracefulStop tells no handler. [Server.Draining] does, [CancelStreams] cancels
@@ -31,6 +34,9 @@
 //
 //   - Shutdown closes connections that do not finish their handshake, so that all
 //     others are told to go in time. GracefulStop and Stop do not, as grpc's.
+//
+//   - A [Group] starts all of its members or none, and stops them within one grace
+//     period, at most 100 ms late, whatever a member does.
 //
 //   - Second and concurrent stops join the first.
 //

@@ -18,7 +18,9 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/gracetrace/gracetrace/internal/greeter"
 	"github.com/gracetrace/gracetrace/internal/servertest"
+	greeterv1 "github.com/gracetrace/gracetrace/proto/greeter/v1"
 	"github.com/gracetrace/gracetrace/server"
 	"github.com/gracetrace/gracetrace/tracer"
 )
@@ -296,6 +298,41 @@ func TestGroupHTTPCancelled(t *testing.T) {
 		}
 		if took := time.Since(begin); took > time.Second || <-answered {
 			t.Errorf("it took %s", took)
+		}
+	})
+}
+
+// TestGroupHTTPServesGRPC: a grpc server behind an HTTP server is stopped first,
+// and has a bar of its own.
+func TestGroupHTTPServesGRPC(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var report *tracer.Report
+		tr := newTracer(t, tracer.WithReport(func(r *tracer.Report) { report = r }))
+		srv := server.New(tr)
+		greeterv1.RegisterGreeterServer(srv, &greeter.Server{})
+		var h2c http.Protocols
+		h2c.SetUnencryptedHTTP2(true)
+		lis := servertest.Listen()
+		g := server.NewGroup(tr)
+		g.Add(server.Member{
+			Name: "web", HTTP: &http.Server{Handler: srv, Protocols: &h2c}, Listeners: listeners(lis),
+		})
+		start(t, g)
+		call := hello(t, lis, 4*time.Second)
+		synctest.Wait()
+		begin := time.Now()
+		if err := errors.Join(g.Stop(t.Context()), <-call); err != nil {
+			t.Error(err)
+		}
+		if took := time.Since(begin); took < 4*time.Second || took > 6*time.Second {
+			t.Errorf("it took %s, want the RPC's 4s and what net/http needs for its GOAWAY", took)
+		}
+		var kinds []string
+		for _, m := range report.Members {
+			kinds = append(kinds, m.Member.Name+" "+m.Member.Kind)
+		}
+		if diff := cmp.Diff([]string{"web grpc", "web http"}, kinds); diff != "" {
+			t.Errorf("members (-want +got):\n%s", diff)
 		}
 	})
 }

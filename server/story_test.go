@@ -19,6 +19,10 @@ func TestMain(m *testing.M) {
 	if os.Getenv(envHold) != "" {
 		holdPort()
 	}
+	if os.Getenv(envRunGroup) != "" {
+		runGroupUntilSignal()
+		return
+	}
 	if os.Getenv(envRun) != "" {
 		runUntilSignal()
 		return
