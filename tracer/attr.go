@@ -12,7 +12,7 @@ type attr struct {
 // Attribute keys. The first block are semantic conventions (v1.43.0), written
 // out because importing a semconv package ties users to one otel version.
 const (
-	keyRPCSystem   = "rpc.system.name"
+	keyRPCSystem   = "rpc.system.name" // rpcSystem
 	keyRPCMethod   = "rpc.method"
 	keyRPCOriginal = "rpc.method_original"
 	keyPeerAddress = "network.peer.address"
@@ -88,3 +88,6 @@ const (
 	keyUpTo     = "shutdown.summary.held_le_" // and a duration
 	keyMoreThan = "shutdown.summary.held_gt_"
 )
+
+// rpcSystem is the value of keyRPCSystem (semantic conventions, RPC).
+const rpcSystem = "grpc"

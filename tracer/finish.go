@@ -95,11 +95,13 @@ func (s *Shutdown) end(ctx context.Context) {
 		s.sentSpans(SpanCount{Summarised: s.spans.missed})
 		m.stopped(s.report(), s.spans.rootEnd)
 		s.t.release(s)
+		s.guard(s.followOutlived)
 		return
 	}
 	lost := s.session.Flush(ctx)
 	s.sentSpans(SpanCount{Sent: lost.Sent, Lost: lost.Lost, Summarised: s.spans.missed})
 	s.t.release(s)
+	s.guard(s.followOutlived)
 	s.guard(func() { logLost(s.log, lost) })
 }
 

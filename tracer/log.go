@@ -20,6 +20,9 @@ const (
 	logFinished  = "shutdown finished"
 	logUnseen    = "not serving unseen"
 	logLostSpans = "shutdown spans lost"
+
+	logOutlivedRuns = "handler outlived shutdown"
+	logOutlivedOver = "outlived handler ended"
 )
 
 func (s *Shutdown) log(level slog.Level, msg string, args ...any) {
@@ -132,4 +135,28 @@ func logLost(log func(slog.Level, string, ...any), r exporter.Result) {
 		args = append(args, "collector_gone_ms", millis(r.GoneAt))
 	}
 	log(slog.LevelWarn, logLostSpans, args...)
+}
+
+// logOutlived tells of the oldest of n handlers that run although the stop is over.
+func (s *Shutdown) logOutlived(h *Holder, n int) {
+	s.log(slog.LevelWarn, logOutlivedRuns, append([]any{"handlers", n}, outlivedArgs(h)...)...)
+}
+
+// logOutlivedEnded tells that one of them has ended, and how many have not.
+func (s *Shutdown) logOutlivedEnded(h *Holder, left int) {
+	s.log(slog.LevelInfo, logOutlivedOver, append([]any{"handlers", left}, outlivedArgs(h)...)...)
+}
+
+func outlivedArgs(h *Holder) []any {
+	args := []any{"rpc.method", h.Method}
+	if h.Peer != "" {
+		args = append(args, "peer", h.Peer)
+	}
+	if h.Client != "" {
+		args = append(args, "client", h.Client)
+	}
+	if h.Source != "" {
+		args = append(args, "source", h.Source)
+	}
+	return append(args, "held_ms", millis(time.Duration(h.Held)), "age_ms", millis(time.Duration(h.Age)))
 }

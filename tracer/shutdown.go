@@ -241,7 +241,7 @@ func (s *Shutdown) Returned() {
 // run follows the shutdown while it lasts.
 func (s *Shutdown) run() {
 	defer close(s.stopped)
-	s.guard(s.begin)
+	s.guard(func() { s.spans.begin(s.announced()) })
 	unfollow := func() {}
 	defer func() { unfollow() }()
 	calling := s.calling
@@ -249,6 +249,7 @@ func (s *Shutdown) run() {
 		calling = nil
 		s.guard(func() { unfollow = s.follows() })
 	}
+	s.guard(s.began)
 	due := nextCheckpoint(0)
 	timer := time.NewTimer(due - time.Duration(s.t.table.Now()-s.begun))
 	defer timer.Stop()
@@ -297,9 +298,8 @@ func (s *Shutdown) phasesEnded() {
 	}
 }
 
-// begin sends and logs that the shutdown has started.
-func (s *Shutdown) begin() {
-	s.spans.begin(s.announced())
+// began logs that the shutdown has started.
+func (s *Shutdown) began() {
 	o := s.t.table.Outline(0)
 	s.logStarted(&o)
 }

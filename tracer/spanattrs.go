@@ -14,7 +14,7 @@ func (c Call) attrs() []attr {
 	if !c.Graceful {
 		name = callStop
 	}
-	attrs := []attr{{keyRPCSystem, "grpc"}, {keySource, "call"}}
+	attrs := []attr{{keyRPCSystem, rpcSystem}, {keySource, "call"}}
 	if c.unannounced {
 		attrs[1].value = "listener" // which call it was is not known
 	} else {
@@ -70,7 +70,7 @@ func (h *holder) attributes(phase Phase) []attr {
 		attrs = append(attrs, attr{keyInfrastructure, true})
 	}
 	if h.Method != "" {
-		attrs = append(attrs, attr{keyRPCSystem, "grpc"})
+		attrs = append(attrs, attr{keyRPCSystem, rpcSystem})
 	}
 	if h.Open {
 		attrs = append(attrs, attr{keyOpen, true})

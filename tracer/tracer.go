@@ -37,11 +37,12 @@ type Tracer struct {
 
 // core is what the Tracers of one process share.
 type core struct {
-	cfg    *config
-	out    *exporter.Exporter
-	live   live
-	looker looker
-	resets resetCount // when the process began to be watched
+	cfg     *config
+	out     *exporter.Exporter
+	live    live
+	looker  looker
+	outlive outliving
+	resets  resetCount // when the process began to be watched
 }
 
 // New makes a Tracer. It checks the options and the GRACETRACE_* environment
@@ -72,8 +73,9 @@ func newTracer(c *core) *Tracer {
 	return t
 }
 
-// Close ends the probe, if it still runs, and a shutdown that nobody announced
-// (see [Tracer.BeginShutdown]), whose spans it flushes for at most 2 s. A
+// Close ends the probe, if it still runs, a shutdown that nobody announced
+// (see [Tracer.BeginShutdown]), whose spans it flushes for at most 2 s, and what
+// is logged of handlers that have outlived a stop. A
 // process that stops through package server need not call it.
 func (t *Tracer) Close() {
 	t.mu.Lock()
@@ -82,6 +84,7 @@ func (t *Tracer) Close() {
 	if s != nil {
 		s.giveUp()
 	}
+	t.outlive.close()
 	t.out.Close()
 }
 

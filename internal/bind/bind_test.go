@@ -85,10 +85,10 @@ func TestRetry(t *testing.T) {
 func TestRetryEnds(t *testing.T) {
 	const retry = 60 * time.Millisecond
 	_, a := Listen(t.Context(), taken(t).Addr().String(), retry, func(procnet.Holder) {})
-	if !errors.Is(a.Err, errInUse) || a.Retries != 2 {
-		t.Errorf("%+v, want a retry at 50ms and one at 60ms", a)
+	if !errors.Is(a.Err, errInUse) || a.Retries < 1 || a.Retries > 2 {
+		t.Errorf("%+v, want a retry at 50ms and, on a machine that is not busy, one at 60ms", a)
 	}
-	if a.End.Sub(a.Begin) < retry || !strings.Contains(a.Err.Error(), "still after 2 retries in ") {
+	if a.End.Sub(a.Begin) < retry || !strings.Contains(a.Err.Error(), "still after ") {
 		t.Errorf("%v", a.Err)
 	}
 }

@@ -34,7 +34,8 @@ type RPC struct {
 	ctx        context.Context
 	begin      Instant
 	id         uint64
-	messages   *Messages // nil for a unary RPC
+	messages   *Messages      // nil for a unary RPC
+	ended      func(RPCState) // see Server.Follow; guarded by the shard's mu
 }
 
 // Messages counts the messages of a streaming RPC. Recv and Send may run at
@@ -200,7 +201,14 @@ func (s *Server) remove(r *RPC) {
 	if call := s.watchedSince.get(); call != 0 {
 		sh.keep(r, call, s.Now())
 	}
+	var tell func()
+	if r.ended != nil {
+		tell = r.over(s.Now())
+	}
 	sh.mu.Unlock()
+	if tell != nil {
+		tell()
+	}
 }
 
 // keep records an RPC that ended during a shutdown. sh.mu must be held.
