@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"runtime"
 	"strings"
+	"sync"
 	"time"
 
 	"google.golang.org/grpc"
@@ -82,14 +83,18 @@ func compareErrors(a, b error) int { return strings.Compare(fmt.Sprint(a), fmt.S
 
 // receiver receives in a goroutine of its own, so that a Recv can end before the
 // one below it does. Like a stream's, its recvMsg is called by one goroutine at a
-// time.
+// time, but not always by the handler's: one that a handler has left behind may
+// call it while the handler returns, and after that.
 type receiver struct {
 	inner   grpc.ServerStream
 	drained chan struct{}
-	wanted  chan proto.Message // nil: the goroutine does not run
-	got     chan received      // has room: nobody may be there to take it
-	left    time.Duration      // of recvGrace
-	ended   bool               // a Recv has been ended: the one below it still runs
+	got     chan received // has room: nobody may be there to take it
+	left    time.Duration // of recvGrace
+	ended   bool          // a Recv has been ended: the one below it still runs
+
+	mu     sync.Mutex         // guards following
+	wanted chan proto.Message // has room for the one; nil: the goroutine does not run
+	closed bool               // the handler has returned
 }
 
 // received is what came of a Recv.
@@ -110,9 +115,40 @@ func (r *receiver) drain() { close(r.drained) }
 // close is called when the handler has returned, which ends the stream and with
 // it a Recv that still runs.
 func (r *receiver) close() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.closed = true
+	r.goneLocked()
+}
+
+// goneLocked lets the goroutine end, if it runs. r.mu must be held.
+func (r *receiver) goneLocked() {
 	if r.wanted != nil {
 		close(r.wanted)
+		r.wanted = nil
 	}
+}
+
+// want asks the goroutine for a message, unless the handler has returned.
+func (r *receiver) want(msg proto.Message) (ok bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.closed {
+		return false
+	}
+	if r.wanted == nil {
+		r.wanted, r.got = make(chan proto.Message, 1), make(chan received, 1)
+		go r.receive(r.wanted) // until close, and the end of the stream
+	}
+	r.wanted <- msg
+	return true
+}
+
+// exited is called when the goroutine has ended by itself.
+func (r *receiver) exited() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.goneLocked()
 }
 
 func (r *receiver) recvMsg(m any) error {
@@ -120,22 +156,17 @@ func (r *receiver) recvMsg(m any) error {
 		return errDraining
 	}
 	dst, ok := receivable(m)
-	if !ok {
+	// Not into m: the handler may use that again when its Recv has been ended.
+	if !ok || !r.want(dst.New().Interface()) {
 		return r.inner.RecvMsg(m)
 	}
-	if r.wanted == nil {
-		r.wanted, r.got = make(chan proto.Message, 1), make(chan received, 1)
-		go r.receive(r.wanted) // until close, and the end of the stream
-	}
-	// Not into m: the handler may use that again when its Recv has been ended.
-	r.wanted <- dst.New().Interface()
 	res, ok := r.wait()
 	if !ok {
 		r.ended = true
 		return errDraining
 	}
 	if res.exited {
-		r.wanted = nil // so has the goroutine
+		r.exited()
 	}
 	return res.deliver(dst)
 }
