@@ -36,7 +36,7 @@
 //     others are told to go in time. GracefulStop and Stop do not, as grpc's.
 //
 //   - A [Group] starts all of its members or none, and stops them within one grace
-//     period, at most 100 ms late, whatever a member does.
+//     period, at most 200 ms late, whatever a member does.
 //
 //   - Second and concurrent stops join the first.
 //

@@ -45,13 +45,14 @@ import (
 //   - A member that overruns is forced: a grpc server by [Server.Shutdown]'s logic,
 //     an HTTP server by its Close, a Close function by its context. One that has not
 //     ended 100 ms later is left behind, and the members after it have their turn.
-//   - So Stop returns at most 100 ms after the deadline, whatever members do.
+//   - So Stop returns at most 200 ms after the deadline, whatever members, a logger,
+//     an exporter or the report's receiver do.
 //
 // # Panics
 //
 // A panic in a Close function, or in an HTTP listener's Accept, is that member's
 // error. One in a handler is what it is without a group: net/http recovers it,
-// grpc-go does not.
+// grpc-go does not, nor one in a grpc server's listener.
 //
 // A Group is used once. Its methods are safe for concurrent use, but Add and Start
 // are for one goroutine.

@@ -56,7 +56,9 @@ func (r *randomGroup) add() {
 		m.HTTP, m.Listeners = &http.Server{Handler: &site{}}, listeners(lis)
 		r.clients = append(r.clients, func() { request(r.t, lis, takes.String()) })
 	case 2:
-		m.HTTP = &http.Server{Handler: http.HandlerFunc(func(http.ResponseWriter, *http.Request) { <-r.release })}
+		m.HTTP = &http.Server{
+			Handler: http.HandlerFunc(func(http.ResponseWriter, *http.Request) { <-r.release }),
+		}
 		m.Listeners = listeners(&deaf{lis, r.release})
 		r.clients = append(r.clients, func() { request(r.t, lis, "stay") })
 	default:

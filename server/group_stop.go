@@ -20,7 +20,7 @@ const (
 )
 
 // Stop stops every member, in the order of their After, and waits for them: until
-// the grace period is over, or ctx's deadline, and 100 ms more. When ctx is
+// the grace period is over, or ctx's deadline, and 200 ms more. When ctx is
 // cancelled every member is forced at once. It returns what the members returned,
 // each as "member NAME: …": the one first that failed and made the group stop. A
 // forced grpc server's is a [*DeadlineError]; that of any other which was not ready
@@ -99,7 +99,7 @@ func (g *Group) stop(ctx context.Context) {
 		g.serving.Wait()
 		g.background.Wait()
 	}()
-	within(max(time.Until(deadline), memberSlack), ended)
+	within(min(max(time.Until(deadline), 0), memberSlack), ended)
 	g.mu.Lock()
 	g.err = errors.Join(errs...)
 	g.mu.Unlock()

@@ -22,6 +22,7 @@ import (
 	"github.com/gracetrace/gracetrace/internal/servertest"
 	greeterv1 "github.com/gracetrace/gracetrace/proto/greeter/v1"
 	"github.com/gracetrace/gracetrace/server"
+	"github.com/gracetrace/gracetrace/tracer"
 )
 
 // diary notes what happens, and when.
@@ -389,4 +390,21 @@ func TestGroupGracePeriods(t *testing.T) {
 			<-call
 		})
 	}
+}
+
+// TestGroupReportHangs: nor does who gets the report make a stop late.
+func TestGroupReportHangs(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		release := make(chan struct{})
+		tr := newTracer(t, tracer.WithReport(func(*tracer.Report) { <-release }))
+		g := server.NewGroup(tr, server.GracePeriod(2*time.Second))
+		g.Add(server.Member{Name: "deaf", Close: func(context.Context) error { <-release; return nil }})
+		start(t, g)
+		begin := time.Now()
+		wantError(t, "Stop", g.Stop(t.Context()), "member deaf: ")
+		if took := time.Since(begin); took > 2200*time.Millisecond {
+			t.Errorf("Stop took %s", took)
+		}
+		close(release)
+	})
 }
