@@ -45,7 +45,8 @@ const htmlFrame = `<!DOCTYPE html>
 // WriteHTML writes the report as one page that needs nothing else: it loads
 // nothing, opens from disk, and may be served as text/html. It can be read
 // without JavaScript too. However large the report and whatever stands in it,
-// the page is smaller than 1 MiB; what is left out is counted.
+// the page is smaller than 1 MiB; what is left out is counted. Of a group the members
+// fold in the timeline, and have a section each.
 func (r *Report) WriteHTML(w io.Writer) error {
 	// Parsed here and not at the start: a program that never writes a page
 	// neither pays for it nor has the linker keep what a template may call.

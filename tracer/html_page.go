@@ -33,6 +33,7 @@ type htmlPage struct {
 	Ticks                   []htmlTick
 	Rows                    []htmlRow
 	Phases                  []htmlPhase
+	Members                 []htmlMember
 	Checkpoints             []htmlCheckpoint
 	Stacks                  []htmlStack
 	// Missing say what of the Report the page has no room for.
@@ -60,15 +61,19 @@ func newPage(r *Report) *htmlPage {
 	}
 	p.Title = fmt.Sprintf("%s: %s, %s", p.Service, p.OutcomeText, took)
 	p.HasCulprit = slices.ContainsFunc(p.Rows, func(row htmlRow) bool { return row.ID != "" })
-	for i := range r.Phases[:min(len(r.Phases), maxPhases)] {
-		p.Phases = append(p.Phases, r.Phases[i].page())
-	}
-	for _, line := range clientLines(r) {
+	for _, line := range r.allClients() {
 		p.Clients = append(p.Clients, clipLine(line, maxNoteText))
 	}
 	p.addNotes(r)
 	p.addCheckpoints(r, total)
 	p.addStacks(r)
+	if len(r.each()) > 0 {
+		p.addMembers(r)
+		return p
+	}
+	for i := range r.Phases[:min(len(r.Phases), maxPhases)] {
+		p.Phases = append(p.Phases, r.Phases[i].page())
+	}
 	p.missing(len(r.Phases)-len(p.Phases), "phase")
 	return p
 }
@@ -76,7 +81,7 @@ func newPage(r *Report) *htmlPage {
 // pageTotal is the length of the axis: the shutdown's, and of what a file may
 // say goes on after it.
 func pageTotal(r *Report) time.Duration {
-	total := max(tick, onAxis(r.Duration))
+	total := max(tick, onAxis(r.Duration), min(groupTotal(r), maxTime))
 	for i := range r.Phases {
 		total = max(total, onAxis(r.Phases[i].Offset)+onAxis(r.Phases[i].Duration))
 	}
@@ -114,6 +119,7 @@ func (r *Report) facts() []htmlFact {
 	if !r.Start.IsZero() {
 		add("Start", r.Start.UTC().Format("2006-01-02 15:04:05.000 MST"))
 	}
+	add("Members", ofGroup(r))
 	add("Call", call)
 	add("grpc-go", r.GRPC)
 	add("Trace", r.TraceID)
@@ -135,38 +141,46 @@ func (s *SpanCount) words() string {
 }
 
 func (p *htmlPage) addNotes(r *Report) {
-	for _, n := range r.Notes[:min(len(r.Notes), maxPageNotes)] {
+	notes := r.allNotes()
+	for i := range notes[:min(len(notes), maxPageNotes)] {
+		n := &notes[i].what
 		p.Notes = append(p.Notes, htmlNote{
-			Kind: clipLine(n.Kind, 40), Text: clipLine(n.Text, maxNoteText),
+			Kind: clipLine(n.Kind, 40), Text: clipLine(notes[i].words(n.Text), maxNoteText),
 			Ref: clipLine(n.Ref, maxWord), Link: link(n.Ref),
 		})
 	}
-	p.missing(len(r.Notes)-len(p.Notes), "note")
+	p.missing(len(notes)-len(p.Notes), "note")
 }
 
 func (p *htmlPage) addCheckpoints(r *Report, total time.Duration) {
-	for _, c := range r.Checkpoints[:min(len(r.Checkpoints), maxPageCheckpoints)] {
+	told := r.allCheckpoints()
+	for i := range told[:min(len(told), maxPageCheckpoints)] {
+		c := &told[i].what
 		at := onAxis(c.Offset)
 		p.Checkpoints = append(p.Checkpoints, htmlCheckpoint{
 			X: percent(at, total), At: Duration(at).String(), Phase: clipLine(string(c.Phase), 40),
-			Left: c.Left.words(), Verdict: clipLine(c.Verdict, maxSoFarText),
+			Verdict: clipLine(told[i].words(c.Verdict), maxSoFarText),
 		})
+		if c.Phase != "" { // else a group's, which counts nothing
+			p.Checkpoints[i].Left = c.Left.words()
+		}
 	}
-	p.missing(len(r.Checkpoints)-len(p.Checkpoints), "checkpoint")
+	p.missing(len(told)-len(p.Checkpoints), "checkpoint")
 }
 
 func (p *htmlPage) addStacks(r *Report) {
-	for i := range r.Stacks[:min(len(r.Stacks), maxPageStacks)] {
-		s := &r.Stacks[i]
+	stacks := r.allStacks()
+	for i := range stacks[:min(len(stacks), maxPageStacks)] {
+		s := &stacks[i].what
 		handlers := max(1, s.Handlers)
 		p.Stacks = append(p.Stacks, htmlStack{
 			ID:    fmt.Sprintf("stack-%d", i+1),
-			Label: clipLine(cmp.Or(s.Method, "user hook"), maxWord),
+			Label: clipLine(stacks[i].words(cmp.Or(s.Method, "user hook")), maxWord),
 			Where: clipLine(amount(handlers, "goroutine")+s.place()+s.taken(), maxRowNote),
 			Text:  clipLines(s.Text, maxStackText),
 		})
 	}
-	p.missing(len(r.Stacks)-len(p.Stacks), "stack")
+	p.missing(len(stacks)-len(p.Stacks), "stack")
 }
 
 func (s *Stack) place() string {

@@ -43,36 +43,63 @@ type htmlRow struct {
 	Stack          int   // its number, from 1; 0: none
 
 	Culprit, Open, Parent, Folded bool
-	Main                          bool // the phase to look at
+	Main                          bool // the phase, or the member, to look at
+	// Lane is the height of its bar in the overview, of the phases or of the members,
+	// and Y where that is; empty: it has none there.
+	Lane, Y string
 }
 
 // rowWriter makes rows of the tree of phases and bars.
 type rowWriter struct {
 	total  time.Duration
-	stacks int // that the page shows
+	stacks int // that it may refer to
 	rows   []htmlRow
+	lane   string // of a phase: all of the overview; empty: the members have it
+
+	// Of the member of a group whose rows are made.
+	level  int           // of its own row; 0: there are no members
+	shift  time.Duration // from the axis' beginning to what its times count from
+	phased int           // phases of those before it
+	before int           // stacks of those before it
 }
 
-// timelineRows are the phases and, below each, what held it. Every phase has
-// its share of the rows: the first must not take them all.
+// timelineRows are the phases and, below each, what held it; of a group, that of
+// each member below the member.
 func timelineRows(r *Report, total time.Duration) []htmlRow {
-	phases := r.Phases[:min(len(r.Phases), maxPhases)]
-	w := &rowWriter{total: total, stacks: min(len(r.Stacks), maxPageStacks)}
-	main := mainPhase(phases)
+	w := &rowWriter{total: total, stacks: len(r.Stacks)}
+	if members := r.pageMembers(); len(members) > 0 {
+		w.before = len(r.Stacks)
+		w.members(members)
+	} else {
+		phases := r.Phases[:min(len(r.Phases), maxPhases)]
+		w.lane = wholeLane
+		w.phases(phases, mainPhase(phases), maxPageRows)
+	}
+	return w.rows
+}
+
+const wholeLane = "100%"
+
+// phases adds phases, of which main is the one to look at, in at most limit rows.
+// Every phase has its share of them: the first must not take them all.
+func (w *rowWriter) phases(phases []PhaseReport, main, limit int) {
+	end := len(w.rows) + limit
 	for i := range phases {
 		p := &phases[i]
-		share := (maxPageRows - len(w.rows)) / (len(phases) - i)
+		share := (end - len(w.rows)) / (len(phases) - i)
 		at := w.add(htmlRow{
-			Level: 1, Class: classPhase, Phase: i + 1, Name: clipLine(string(p.Name), maxRowName),
+			Level: w.level + 1, Class: classPhase, Phase: w.phased + i + 1,
+			Name: clipLine(string(p.Name), maxRowName),
 			Note: clipLine(p.pageNote(), maxRowNote), Open: p.Open, Main: i == main,
+			Lane: w.lane,
 		}, p.Offset, p.Duration)
-		w.bars(pointersToBars(p.Bars), 2, share-1)
+		w.bars(pointersToBars(p.Bars), w.level+2, share-1)
 		w.fold(at, i == main)
 		if i == main {
 			w.nameCulprit(at)
 		}
 	}
-	return w.rows
+	w.phased += len(phases)
 }
 
 // mainPhase is the phase that the page opens with: the longest that somebody is
@@ -92,7 +119,7 @@ func mainPhase(phases []PhaseReport) int {
 
 // add appends a row and returns its place.
 func (w *rowWriter) add(row htmlRow, offset, length Duration) int {
-	start := min(onAxis(offset), w.total)
+	start := min(w.shift+onAxis(offset), w.total)
 	end := min(start+onAxis(length), w.total)
 	row.Took = Duration(onAxis(length)).String()
 	row.Offset, row.Length = start.Microseconds(), (end - start).Microseconds()
@@ -109,7 +136,7 @@ func (w *rowWriter) bars(bars []*Bar, level, limit int) {
 	}
 	end := len(w.rows) + limit
 	shown := bars
-	if most := min(limit, maxSiblings); level > maxPageDepth {
+	if most := min(limit, maxSiblings); level > maxPageDepth+w.level {
 		shown = nil
 	} else if len(bars) > most {
 		shown = longestBars(bars, most-1)
@@ -135,8 +162,8 @@ func (w *rowWriter) bar(b *Bar, level int) int {
 		State: b.state(), Note: clipLine(b.Note, maxRowNote),
 		Culprit: b.Culprit, Open: b.Open,
 	}
-	if b.Stack > 0 && b.Stack <= w.stacks {
-		row.Stack = b.Stack
+	if n := b.Stack + w.before; b.Stack > 0 && b.Stack <= w.stacks && n <= maxPageStacks {
+		row.Stack = n
 	}
 	return w.add(row, b.Offset, b.Duration)
 }

@@ -22,6 +22,7 @@ func TestReport(t *testing.T) {
 		"opens": testOpens, "bars": testBars, "keyboard": testKeyboard, "zoom": testZoom, "mouse": testMouse,
 		"stacks": testStacks, "schemes": testSchemes, "no script": testNoScript, "paper": testPaper,
 		"crowd": testCrowd, "hostile": testHostile, "policy": testPolicy, "narrow": testNarrow, "live": testLive,
+		"group": testGroup,
 	} {
 		t.Run(name, func(t *testing.T) { test(t, c) })
 	}

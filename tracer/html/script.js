@@ -107,12 +107,13 @@
     if (className) el.className = className;
     return el;
   };
-  const heads = [...document.querySelectorAll('#phases thead th')].map((th) => th.textContent);
+  const table = document.querySelector('.phases');
+  const heads = table ? [...table.querySelectorAll('thead th')].map((th) => th.textContent) : [];
   const facts = (r) => {
     const o = Number(r.dataset.o), d = Number(r.dataset.d);
     const list = [['From', took(o)], ['To', took(o + d)], ['Took', r.querySelector('.d').textContent],
       ['Of the shutdown', (100 * d / total).toFixed(1) + ' %']];
-    const cells = document.querySelectorAll('#phases tbody tr')[r.dataset.phase - 1];
+    const cells = document.querySelectorAll('.phases tbody tr')[r.dataset.phase - 1];
     if (cells) [...cells.children].forEach((td, i) => { if (i > 2 && td.textContent) list.push([heads[i], td.textContent]); });
     return list;
   };
