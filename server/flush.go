@@ -37,13 +37,19 @@ func WithFlush(name string, f func(ctx context.Context) error) grpc.ServerOption
 	}}
 }
 
-// flushApp runs the application's flushes, at least for p's part of the budget.
+// flushApp runs the application's flushes, at least for p's part of the budget,
+// and once: another call waits for the first.
 func (s *Server) flushApp(ctx context.Context, trace flushTrace, deadline time.Time, p plan) {
 	if len(s.flushes) == 0 {
 		return
 	}
-	defer trace.Step(tracer.PhaseAppFlush)()
 	limit := min(max(time.Until(deadline)-p.flush, 0), maxAppFlush)
+	if s.flushing.Swap(true) {
+		within(limit, s.flushed)
+		return
+	}
+	defer close(s.flushed)
+	defer trace.Step(tracer.PhaseAppFlush)()
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), limit)
 	defer cancel()
 	var left sync.WaitGroup

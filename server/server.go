@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"google.golang.org/grpc"
@@ -37,7 +38,9 @@ type Server struct {
 	duck     time.Duration // lame duck
 	health   notServer     // nil: the application has given none
 	flushes  []flush
-	streams  bool // descriptors of streams are wrapped
+	flushing atomic.Bool
+	flushed  chan struct{} // closed when they are over
+	streams  bool          // descriptors of streams are wrapped
 	ending   streams
 	broken   error
 
@@ -109,7 +112,7 @@ func (noServer) GracefulStop()                               {}
 func (noServer) Stop()                                       {}
 
 func newServer(t *tracer.Tracer) *Server {
-	s := &Server{draining: make(chan struct{}), over: make(chan struct{})}
+	s := &Server{draining: make(chan struct{}), flushed: make(chan struct{}), over: make(chan struct{})}
 	if t == nil {
 		s.broken = errors.New("server: the *tracer.Tracer is nil: make one with tracer.New")
 	} else {

@@ -38,7 +38,11 @@ func (e *DeadlineError) Unwrap() error { return e.cause }
 // budget, at most 2 s, is kept for the forced stop, the handlers that it cuts, and
 // the flush, and as much for [WithFlush]. It returns nil if every RPC ended by
 // itself, and a *DeadlineError otherwise, also when it was somebody else's Stop
-// that cut them. A call after another stop waits for that one, or for ctx.
+// that cut them.
+//
+// A call after another Shutdown waits for that one, or for ctx. One after a
+// GracefulStop or a Stop, which have no deadline, ends it by its own, as it would
+// end what it has begun itself.
 //
 // Connections that have not finished their handshake after a quarter of the
 // drain, at most 5 s, are closed: until then grpc tells no client to go. That
@@ -67,10 +71,10 @@ func (s *Server) shutdown(ctx context.Context, m *tracer.Member) error {
 	}
 	st, first := s.begin(tracer.Call{
 		Graceful: true, Budget: p.budget, Later: s.health != nil || p.lameDuck > 0, Member: m,
-	})
+	}, true)
 	if !first {
 		defer st.trace.Joined("Shutdown")()
-		return st.join(ctx)
+		return s.join(ctx, st, deadline, p)
 	}
 	s.notServing(ctx, st)
 	s.lameDuck(ctx, st, p.lameDuck)
@@ -84,9 +88,38 @@ func (s *Server) shutdown(ctx context.Context, m *tracer.Member) error {
 	if cause != nil {
 		s.force(st, p.limits())
 	}
+	return s.conclude(ctx, st, deadline, p, cause)
+}
+
+// join is a Shutdown after another stop. One that has no deadline gets this one's.
+func (s *Server) join(ctx context.Context, st *stop, deadline time.Time, p plan) error {
+	if st.timed {
+		select {
+		case <-st.over:
+			return st.result(nil)
+		case <-ctx.Done():
+			return fmt.Errorf("server: waiting for an earlier stop: %w", ctx.Err())
+		}
+	}
+	defer s.limitHandshakes(p.handshakes())()
+	cause := st.wait(ctx, deadline.Add(-p.end()))
+	if cause != nil {
+		st.hasten()
+		s.force(st, p.limits())
+	}
+	if !st.abandoned() { // it makes its own report, before the application's flush
+		within(time.Until(deadline.Add(-p.appFlush)), st.over)
+	}
+	return s.conclude(ctx, st, deadline, p, cause)
+}
+
+// conclude is what comes after grpc's stop.
+func (s *Server) conclude(
+	ctx context.Context, st *stop, deadline time.Time, p plan, cause error,
+) error {
 	s.flushApp(ctx, st.trace, deadline, p)
-	flushCtx, cancelFlush := flushContext(ctx, deadline)
-	defer cancelFlush()
+	flushCtx, cancel := flushContext(ctx, deadline)
+	defer cancel()
 	st.finish(flushCtx)
 	return st.result(cause)
 }
@@ -96,7 +129,7 @@ func (s *Server) shutdown(ctx context.Context, m *tracer.Member) error {
 const idleWait = 10 * time.Millisecond
 
 // wait waits for grpc's call, until a deadline, and says why it did not wait for
-// its end.
+// its end. Where a Stop has forced that, there is nothing left to wait for.
 func (st *stop) wait(ctx context.Context, deadline time.Time) error {
 	if within(idleWait, st.returned) {
 		return nil
@@ -105,6 +138,8 @@ func (st *stop) wait(ctx context.Context, deadline time.Time) error {
 	defer timer.Stop()
 	select {
 	case <-st.returned:
+		return nil
+	case <-st.forced:
 		return nil
 	case <-timer.C:
 		return context.DeadlineExceeded
@@ -117,9 +152,10 @@ func (st *stop) wait(ctx context.Context, deadline time.Time) error {
 var errStopped = errors.New("server: Stop was called")
 
 // result is what Shutdown returns when the stop is over: an error if its own
-// time was up, or if somebody's Stop cut RPCs.
+// time was up, or if somebody's Stop cut RPCs or left what runs behind.
 func (st *stop) result(cause error) error {
-	if st.report.Outcome != tracer.OutcomeForced || cause == nil && len(st.report.RPCsCut) == 0 {
+	if st.report.Outcome != tracer.OutcomeForced ||
+		cause == nil && len(st.report.RPCsCut) == 0 && !st.abandoned() {
 		return nil
 	}
 	if cause == nil {
@@ -150,13 +186,4 @@ func (st *stop) cutBy() error {
 // evidence still has to get out.
 func flushContext(ctx context.Context, deadline time.Time) (context.Context, context.CancelFunc) {
 	return context.WithDeadline(context.WithoutCancel(ctx), deadline)
-}
-
-func (st *stop) join(ctx context.Context) error {
-	select {
-	case <-st.over:
-		return st.result(nil)
-	case <-ctx.Done():
-		return fmt.Errorf("server: waiting for an earlier stop: %w", ctx.Err())
-	}
 }

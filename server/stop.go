@@ -6,6 +6,7 @@ import (
 	"context"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"google.golang.org/grpc"
 
@@ -15,6 +16,7 @@ import (
 // stop is the first stop call of a server. The others join it.
 type stop struct {
 	graceful bool
+	timed    bool // a Shutdown, which ends by its deadline
 	trace    *tracer.Shutdown
 	hurry    chan struct{} // closed by a Stop: what comes before grpc's call ends
 	hurrying sync.Once
@@ -29,16 +31,17 @@ type stop struct {
 	held     atomic.Pointer[[]tracer.Holder] // what the forced stop cut
 }
 
-// begin announces a stop call, on the goroutine of its caller. first is false if
-// there has been one: it is returned, and this one is to join it.
-func (s *Server) begin(call tracer.Call) (st *stop, first bool) {
+// begin announces a stop call, on the goroutine of its caller; timed: a Shutdown.
+// first is false if there has been one: it is returned, and this one is to join it.
+func (s *Server) begin(call tracer.Call, timed bool) (st *stop, first bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.stop != nil {
 		return s.stop, false
 	}
 	st = &stop{
-		graceful: call.Graceful, hurry: make(chan struct{}), calling: make(chan struct{}),
+		graceful: call.Graceful, timed: timed,
+		hurry: make(chan struct{}), calling: make(chan struct{}),
 		returned: make(chan struct{}), forced: make(chan struct{}), over: s.over,
 	}
 	call.GRPCVersion, call.EndRecv = grpc.Version, s.ending.recv
@@ -96,7 +99,7 @@ func (s *Server) GracefulStop() {
 		s.grpc.GracefulStop()
 		return
 	}
-	st, first := s.begin(tracer.Call{Graceful: true, Later: s.health != nil})
+	st, first := s.begin(tracer.Call{Graceful: true, Later: s.health != nil}, false)
 	if !first {
 		defer st.trace.Joined("GracefulStop")()
 		<-s.over
@@ -111,16 +114,21 @@ func (s *Server) GracefulStop() {
 	})
 }
 
+// stopFlush is how long a Stop waits for the rest of the Shutdown that it has
+// forced.
+const stopFlush = 2 * time.Second
+
 // Stop is grpc's: it closes every connection, which cancels their RPCs. Then it
 // flushes the trace, for at most 2 s. During a GracefulStop or Shutdown it forces
 // that one, as Shutdown does by itself; it does not wait for handlers that ignore
-// their context, but the trace names them.
+// their context, but the trace names them. The Shutdown then comes to its end, the
+// application's flush included; Stop waits for that, for at most 2 s, too.
 func (s *Server) Stop() {
 	if s.t == nil {
 		s.grpc.Stop()
 		return
 	}
-	st, first := s.begin(tracer.Call{Later: s.health != nil})
+	st, first := s.begin(tracer.Call{Later: s.health != nil}, false)
 	if !first {
 		defer st.trace.Joined("Stop")()
 	}
@@ -134,6 +142,10 @@ func (s *Server) Stop() {
 	case st.graceful:
 		st.hasten()
 		s.force(st, stopLimits)
+		if st.timed {
+			within(stopFlush, s.over)
+			return
+		}
 		st.finish(context.Background())
 	default:
 		<-s.over

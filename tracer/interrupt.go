@@ -50,11 +50,8 @@ func (i *interruption) line(b *builder) exitLine {
 // exits reports whether a second signal ends the process, and the stop with it.
 func (tl *timeline) exits() bool { return tl.exit != exitLine{} }
 
-// breakOff ends what lasts: nobody will see its end.
+// breakOff ends the steps that last: nobody will see their end.
 func (tl *timeline) breakOff() {
-	if !tl.exits() {
-		return
-	}
 	for i := range tl.steps {
 		tl.steps[i].end = min(tl.steps[i].end, tl.now)
 	}
