@@ -48,11 +48,17 @@ type outlived struct {
 
 // followOutlived begins to follow, if there is anybody.
 func (s *Shutdown) followOutlived() {
+	s.mu.Lock()
+	call := s.zero
+	s.mu.Unlock()
+	// The shutdown's builder may still be in use: a snapshot that was not waited for.
 	o := &outlived{
 		s: s, over: s.t.table.Now(), running: make(map[uint64]watch.RPCState),
-		due: nextCheckpoint(0), builder: s.builder,
+		due: nextCheckpoint(0), builder: builder{
+			clock: s.t.table.Clock, call: call, resolve: s.t.table.Resolve,
+			callers: make(map[uint64]caller),
+		},
 	}
-	o.builder.callers, o.builder.peers = make(map[uint64]caller), nil // its own
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.timer = time.AfterFunc(o.due, o.tell)
