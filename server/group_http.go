@@ -33,10 +33,10 @@ func (u *httpUnit) install(listeners int, accepts func(n int)) {
 	u.left.Store(int64(listeners))
 	users := u.srv.ConnState
 	u.srv.ConnState = func(c net.Conn, s http.ConnState) {
-		u.conns.state(c, s)
 		if users != nil {
-			users(c, s)
+			users(c, s) // first: after the last of ours the server has stopped
 		}
+		u.conns.state(c, s)
 	}
 	if base := u.srv.BaseContext; base != nil {
 		u.srv.BaseContext = func(lis net.Listener) context.Context {
