@@ -113,6 +113,17 @@ func (q *queue) take() (batch []sdktrace.ReadOnlySpan, end bool) {
 	return batch, n == 0 && q.closed
 }
 
+// idle reports whether nothing waits and nothing is in flight.
+func (q *queue) idle() bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	done := q.sent
+	for _, n := range q.lost {
+		done += n
+	}
+	return done == q.emitted
+}
+
 // count settles a batch of n spans, of which lost did not arrive.
 func (q *queue) count(n, lost int, reason string, err error) {
 	q.mu.Lock()

@@ -12,6 +12,9 @@ import (
 // flushLimit is the most that Flush takes.
 const flushLimit = 2 * time.Second
 
+// syncPoll is how often Sync looks.
+const syncPoll = 2 * time.Millisecond
+
 // Session carries the spans of one shutdown. Its methods may be called from
 // any goroutine.
 type Session struct {
@@ -107,6 +110,25 @@ func (s *Session) Flush(ctx context.Context) Result {
 	s.flush(ctx)
 	close(s.flushed)
 	return s.q.result(s.opened)
+}
+
+// Sync waits until what has been emitted was sent, or is lost, but not past ctx:
+// the process may end in a moment. The session goes on.
+func (s *Session) Sync(ctx context.Context) {
+	if s.owner == nil {
+		return
+	}
+	poll := time.NewTicker(syncPoll)
+	defer poll.Stop()
+	for !s.q.idle() {
+		select {
+		case <-poll.C:
+		case <-s.done:
+			return
+		case <-ctx.Done():
+			return
+		}
+	}
 }
 
 // flush gives the sender all of the budget but a twentieth, which is for

@@ -60,5 +60,9 @@ func (m *unaryMethod) handle(srv any, ctx context.Context, dec func(any) error,
 ) (any, error) {
 	r := m.srv.Begin(ctx, m.method)
 	defer m.srv.End(r)
-	return markMethod(r, m.inner, srv, ctx, dec, interceptor)
+	returned := false
+	defer m.srv.Returns(r, &returned)
+	res, err := markMethod(r, m.inner, srv, ctx, dec, interceptor)
+	returned = true
+	return res, err
 }

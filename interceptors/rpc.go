@@ -96,7 +96,11 @@ func (s *sensor) unary(ctx context.Context, req any, info *grpc.UnaryServerInfo,
 	}
 	r := s.srv.Begin(ctx, s.methods.get(info.FullMethod, true))
 	defer s.srv.End(r)
-	return markUnary(r, ctx, req, handler)
+	returned := false
+	defer s.srv.Returns(r, &returned)
+	res, err := markUnary(r, ctx, req, handler)
+	returned = true
+	return res, err
 }
 
 func (s *sensor) stream(srv any, ss grpc.ServerStream, info *grpc.StreamServerInfo,
@@ -115,7 +119,11 @@ func (s *sensor) watchStream(srv any, ss grpc.ServerStream, m *watch.Method,
 	w := &watchedStream{ServerStream: ss, srv: s.srv}
 	s.srv.BeginStream(clientContext(ss), m, &w.rpc, &w.msgs)
 	defer s.srv.EndStream(&w.rpc)
-	return markStream(&w.rpc, srv, w, handler)
+	returned := false
+	defer s.srv.Returns(&w.rpc, &returned)
+	err := markStream(&w.rpc, srv, w, handler)
+	returned = true
+	return err
 }
 
 // clientContext is the context that ends with the client's call: package server

@@ -13,6 +13,9 @@ import (
 )
 
 func TestMain(m *testing.M) {
+	if os.Getenv(envPanic) != "" {
+		panicInDrain()
+	}
 	if os.Getenv(envExit) != "" {
 		exitAfterServe()
 	}

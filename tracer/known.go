@@ -10,6 +10,7 @@ const (
 	noteBug       = "known bug"
 	noteClients   = "clients"
 	noteStopCall  = "stop call"
+	notePanic     = "panic"     // of a handler
 	noteSignature = "signature" // a wait as long as a constant of grpc-go's
 )
 
@@ -219,5 +220,6 @@ func (tl *timeline) notes(views []phaseView) (notes []Note) {
 			notes = append(notes, Note{Kind: k.kind, Text: k.text, Ref: k.ref})
 		}
 	}
-	return append(append(notes, tl.unseenNotes()...), tl.stopNotes()...)
+	notes = append(append(notes, tl.unseenNotes()...), tl.stopNotes()...)
+	return append(notes, tl.panicNotes()...)
 }

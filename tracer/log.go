@@ -21,6 +21,7 @@ const (
 	logUnseen    = "not serving unseen"
 	logLostSpans = "shutdown spans lost"
 
+	logPanic        = "handler panicked"
 	logOutlivedRuns = "handler outlived shutdown"
 	logOutlivedOver = "outlived handler ended"
 )
@@ -159,4 +160,17 @@ func outlivedArgs(h *Holder) []any {
 		args = append(args, "source", h.Source)
 	}
 	return append(args, "held_ms", millis(time.Duration(h.Held)), "age_ms", millis(time.Duration(h.Age)))
+}
+
+// logPanicked tells of a handler that panicked. The process may end with it.
+func (s *Shutdown) logPanicked(r *rpcLine, source string, at time.Duration) {
+	args := []any{"rpc.method", r.method.Name}
+	if r.peer != "" {
+		args = append(args, "peer", r.peer)
+	}
+	if source != "" {
+		args = append(args, "source", source)
+	}
+	args = append(args, "at_ms", millis(at))
+	s.log(slog.LevelError, logPanic, args...)
 }

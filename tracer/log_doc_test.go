@@ -19,7 +19,7 @@ import (
 
 // loggedBy are the functions of log.go that write each record.
 var loggedBy = map[string]string{
-	logOutlivedRuns: "logOutlived", logOutlivedOver: "logOutlivedEnded",
+	logPanic: "logPanicked", logOutlivedRuns: "logOutlived", logOutlivedOver: "logOutlivedEnded",
 	logStarted: "logStarted", logProgress: "logProgress", logFinished: "logFinished", logLostSpans: "logLost",
 	logUnseen: "logNotSeen",
 }

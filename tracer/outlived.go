@@ -34,7 +34,7 @@ const spanOutlived = "outlived handler "
 type outlived struct {
 	s       *Shutdown
 	over    watch.Instant // the stop was
-	builder builder       // of the one who tells
+	builder *builder      // of the one who tells
 
 	mu      sync.Mutex // guards following
 	timer   *time.Timer
@@ -48,16 +48,10 @@ type outlived struct {
 
 // followOutlived begins to follow, if there is anybody.
 func (s *Shutdown) followOutlived() {
-	s.mu.Lock()
-	call := s.zero
-	s.mu.Unlock()
 	// The shutdown's builder may still be in use: a snapshot that was not waited for.
 	o := &outlived{
 		s: s, over: s.t.table.Now(), running: make(map[uint64]watch.RPCState),
-		due: nextCheckpoint(0), builder: builder{
-			clock: s.t.table.Clock, call: call, resolve: s.t.table.Resolve,
-			callers: make(map[uint64]caller),
-		},
+		due: nextCheckpoint(0), builder: s.newBuilder(),
 	}
 	o.mu.Lock()
 	defer o.mu.Unlock()

@@ -79,7 +79,7 @@ type Clients struct {
 
 // Note is a sentence about a shutdown.
 type Note struct {
-	Kind string `json:"kind"` // remedy, known bug, signature, clients, stop call, missing evidence
+	Kind string `json:"kind"` // remedy, known bug, signature, clients, stop call, panic, missing evidence
 	Text string `json:"text"`
 	Ref  string `json:"ref,omitempty"` // an issue's address
 }

@@ -49,6 +49,7 @@ type Shutdown struct {
 
 	wake      chan struct{} // a phase may have ended
 	calling   chan struct{} // closed when grpc's stop is called
+	panicking chan panicking
 	stop      chan struct{}
 	stopped   chan struct{}
 	finishing atomic.Bool
@@ -74,6 +75,7 @@ type Shutdown struct {
 	background  int
 	inside      uint64       // the RPC whose handler made the call
 	joined      []*joined    // the stop calls after it
+	panics      []panicLine  // only appended to
 	dumps       []dump       // only appended to
 	result      *Report      // replaced, never changed
 	told        []Checkpoint // see keepCheckpoint
@@ -115,7 +117,8 @@ func (t *Tracer) beginLocked(c Call) *Shutdown {
 	s := &Shutdown{
 		t: t, call: c, wall: time.Now().Truncate(tick), begun: t.table.Now(),
 		wake: make(chan struct{}, 1), calling: make(chan struct{}),
-		stop: make(chan struct{}), stopped: make(chan struct{}), finished: make(chan struct{}),
+		panicking: make(chan panicking),
+		stop:      make(chan struct{}), stopped: make(chan struct{}), finished: make(chan struct{}),
 		cancelled: make(map[uint64]watch.Instant), refused: -1,
 		refusal: refusal{first: t.resets},
 	}
@@ -269,6 +272,9 @@ func (s *Shutdown) run() {
 		case <-ended:
 			ended = nil
 			s.guard(s.phasesEnded)
+		case p := <-s.panicking:
+			s.guard(func() { s.panicked(&p) })
+			close(p.told)
 		case <-timer.C:
 			ended = nil // a checkpoint sends them, too
 			// One that comes late may skip others.
@@ -381,7 +387,7 @@ func (s *Shutdown) timelineBy(b *builder) *timeline {
 		tl.returned = b.since(s.gaveUp)
 	}
 	tl.clients.refused, tl.clients.background = s.refused, s.background
-	tl.dumps = slices.Clip(s.dumps)
+	tl.dumps, tl.panics = slices.Clip(s.dumps), slices.Clip(s.panics)
 	tl.clients.arrivals = s.arrivals.until(s.t.table, s.begun)
 	tl.http, tl.exit = s.http.line(b), s.interrupted.line(b)
 	cancelled := maps.Clone(s.cancelled)

@@ -45,6 +45,7 @@ type timeline struct {
 
 	stops   []stopLine  // the stop calls after the first
 	clients clientsLine // what clients met
+	panics  []panicLine // of handlers
 	dumps   []dump      // of the goroutines, the earliest first
 	exit    exitLine    // a second signal
 	http    httpLine    // what grpc's stop was held back for
@@ -287,6 +288,16 @@ type builder struct {
 	resolve func(context.Context) watch.Caller
 	callers map[uint64]caller   // by RPC
 	peers   map[uint64]peerLine // by connection: texts cost more than times
+}
+
+// newBuilder returns one for a single RPC at a time, which nobody else uses.
+func (s *Shutdown) newBuilder() *builder {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return &builder{
+		clock: s.t.table.Clock, call: s.zero, resolve: s.t.table.Resolve,
+		callers: make(map[uint64]caller),
+	}
 }
 
 // at is the reverse of since.

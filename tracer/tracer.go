@@ -70,6 +70,7 @@ func New(ctx context.Context, opts ...Option) (*Tracer, error) {
 func newTracer(c *core) *Tracer {
 	t := &Tracer{core: c, table: watch.NewServer()}
 	t.table.AllClosing = t.suspect
+	t.table.Panicked = t.handlerPanicked
 	return t
 }
 

@@ -274,7 +274,7 @@ func (tl *timeline) verdictSoFar(v *phaseView) string {
 	case v.length(tl) >= onlyScheduled:
 		s += ": what holds it is not seen"
 	}
-	return s + tl.caveat(v)
+	return s + tl.panicSoFar() + tl.caveat(v)
 }
 
 // caveat says what could not be seen. main is nil if nothing held the shutdown.

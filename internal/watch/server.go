@@ -30,6 +30,9 @@ type Server struct {
 	// having said so. It is set once, before the first listener is added.
 	AllClosing func()
 
+	// Panicked is called when a handler unwinds instead of returning, on its
+	// goroutine. It is set once, before the first RPC.
+	Panicked func(RPCState)
 	// UserTimeout is the TCP_USER_TIMEOUT that grpc would set, in
 	// nanoseconds: the Timeout of its keepalive.ServerParameters. Zero: none.
 	UserTimeout atomic.Int64
