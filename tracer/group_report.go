@@ -202,6 +202,9 @@ func groupVerdict(r *Report, cause string) string {
 		s = fmt.Sprintf("%s in %s, it had no members", r.Outcome, r.Duration)
 	case main == nil:
 		s = fmt.Sprintf("%s in %s, nothing held it", r.Outcome, r.Duration)
+	case strings.HasPrefix(main.Verdict, string(OutcomeGraceful)+" in "): // nothing held it
+		s = fmt.Sprintf("%s in %s, of which %s took %s", r.Outcome, r.Duration,
+			main.Member.Name, main.Duration)
 	default:
 		s = fmt.Sprintf("%s took %s of %s: %s", main.Member.Name, main.Duration, r.Duration, main.Verdict)
 	}
