@@ -176,11 +176,12 @@ func (tl *timeline) given(phase int, line phaseLine, list []Holder) (hs []holder
 }
 
 // mainMember is the member that a group's verdict is about: the one whose own stop
-// took longest, of those that still stop while the group does, or were killed with
-// it. nil: nothing held the group.
+// took longest, of those that ended as the group did if that was not gracefully:
+// those that were forced, that still stop or that were killed. nil: nothing held the
+// group.
 func (r *Report) mainMember() (main *Report) {
 	for _, m := range r.each() {
-		if r.Outcome != OutcomeGraceful && r.Outcome != OutcomeForced && m.Outcome != r.Outcome {
+		if r.Outcome != OutcomeGraceful && m.Outcome != r.Outcome {
 			continue
 		}
 		if main == nil || m.Duration > main.Duration {

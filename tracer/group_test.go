@@ -106,3 +106,36 @@ shutdown 0s..3.510001s
 		}
 	})
 }
+
+// TestGroupVerdict: who was forced comes before who only took longer.
+func TestGroupVerdict(t *testing.T) {
+	member := func(name string, took time.Duration, outcome Outcome, verdict string) *Report {
+		return &Report{
+			Outcome: outcome, Duration: Duration(took), Verdict: verdict, Member: &MemberReport{Name: name},
+		}
+	}
+	slow := member("api", 9*sec, OutcomeGraceful, "conn wait took 9.0s of 9.0s: rpc")
+	idle := member("database", 2*sec, OutcomeGraceful, "graceful in 2.0s")
+	cut := member("metrics", 3*sec, OutcomeForced, "forced after 3.0s: it hangs")
+	for _, tt := range []struct {
+		name    string
+		outcome Outcome
+		members []*Report
+		want    string
+	}{
+		{"the longest", OutcomeGraceful, []*Report{idle, slow},
+			"api took 9.0s of 9.0s: conn wait took 9.0s of 9.0s: rpc"},
+		{"nothing held it", OutcomeGraceful, []*Report{idle},
+			"graceful in 9.0s, of which database took 2.0s"},
+		{"the one that was forced", OutcomeForced, []*Report{slow, cut, idle},
+			"metrics took 3.0s of 9.0s: forced after 3.0s: it hangs"},
+		{"an empty group", OutcomeGraceful, nil, "graceful in 9.0s, it had no members"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			r := &Report{Outcome: tt.outcome, Duration: Duration(9 * sec), Members: tt.members}
+			if got := groupVerdict(r, ""); got != tt.want {
+				t.Errorf("got  %s\nwant %s", got, tt.want)
+			}
+		})
+	}
+}
