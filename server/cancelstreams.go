@@ -14,7 +14,8 @@ import (
 // has begun (see [Server.Draining]): zero is at once, and it must not be
 // negative. grpc's GracefulStop cancels none
 // (https://github.com/grpc/grpc-go/issues/3113). A stream that begins later than
-// that has a cancelled context from the start. Unary RPCs keep theirs.
+// that has a cancelled context from the start. Unary RPCs keep theirs, and so do
+// the streams that [Health] ends.
 //
 // It ends handlers that wait for their context, and interceptors that do. It
 // does not end one that waits in Recv or Send, which do not look at the

@@ -96,6 +96,7 @@ func (s *streams) describeHealth(sd *grpc.ServiceDesc) *grpc.ServiceDesc {
 		if full != healthv1.Health_Watch_FullMethodName {
 			return inner
 		}
+		s.watches = true
 		return func(srv any, ss grpc.ServerStream) error { return s.watchHealth(srv, ss, inner) }
 	})
 }

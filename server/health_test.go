@@ -172,6 +172,25 @@ func TestHealthByOtherCalls(t *testing.T) {
 	}
 }
 
+// TestHealthBeforeCancelStreams: CancelStreams does not end a Watch before its
+// client has been told.
+func TestHealthBeforeCancelStreams(t *testing.T) {
+	for name, mk := range map[string]maker{"New": made, "Wrap": wrapped} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				h := health.NewServer()
+				later := flip(func() { time.AfterFunc(300*time.Millisecond, h.Shutdown) })
+				p := mk(t, h, server.Health(later), server.CancelStreams(0))
+				w := p.watch("")
+				w.stopping()
+				p.wantTook(300 * time.Millisecond)
+				synctest.Wait()
+				w.want(t, "SERVING", "NOT_SERVING after 300ms", drainingStatus+"300ms")
+			})
+		})
+	}
+}
+
 // flip is a health server of somebody's own.
 type flip func()
 

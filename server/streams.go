@@ -11,6 +11,7 @@ import (
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
+	healthv1 "google.golang.org/grpc/health/grpc_health_v1"
 	"google.golang.org/grpc/status"
 )
 
@@ -25,6 +26,7 @@ type streams struct {
 	cancelled *broadcast // by CancelStreams; nil: not set
 	after     time.Duration
 	recv      map[string]bool // by EndRecv: pkg.Service/Method
+	watches   bool            // Watch of health checks ends by itself: see Health
 	// Of a server that Wrap has got: the streams registered through us. A client
 	// can't make it grow.
 	registered map[string]bool
@@ -81,7 +83,7 @@ func (s *streams) handle(srv any, ss grpc.ServerStream, fullMethod string,
 	handler grpc.StreamHandler,
 ) error {
 	own := &stream{ServerStream: ss}
-	if s.cancelled != nil {
+	if s.cancelled != nil && (!s.watches || fullMethod != healthv1.Health_Watch_FullMethodName) {
 		ctx, stop := s.cancellable(ss.Context())
 		defer stop()
 		own.ctx = ctx
