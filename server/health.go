@@ -62,7 +62,8 @@ func Health(h interface{ Shutdown() }) grpc.ServerOption {
 // notServer is told before clients are: *health.Server is one.
 type notServer interface{ Shutdown() }
 
-// notServing tells health checks that the server is leaving.
+// notServing tells health checks that the server is leaving. A Stop does not wait
+// for that.
 func (s *Server) notServing(ctx context.Context, st *stop) {
 	if s.health == nil {
 		return
@@ -82,7 +83,12 @@ func (s *Server) notServing(ctx context.Context, st *stop) {
 	if d, ok := ctx.Deadline(); ok {
 		limit = min(limit, max(time.Until(d)/healthShare, healthLeast))
 	}
-	if !within(limit, done) {
+	timer := time.NewTimer(limit)
+	defer timer.Stop()
+	select {
+	case <-done:
+	case <-st.hurry:
+	case <-timer.C:
 		s.t.Logger().Error("health server not shut down", "err", "not done after "+limit.String())
 	}
 }

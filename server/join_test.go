@@ -9,6 +9,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"google.golang.org/grpc"
+
 	"github.com/gracetrace/gracetrace/internal/servertest"
 	greeterv1 "github.com/gracetrace/gracetrace/proto/greeter/v1"
 	"github.com/gracetrace/gracetrace/server"
@@ -35,18 +37,19 @@ type joining struct {
 	rpc     <-chan error
 }
 
-func newJoining(t *testing.T, handler func(context.Context) error) *joining {
+func newJoining(t *testing.T, handler func(context.Context) error, opts ...grpc.ServerOption,
+) *joining {
 	t.Helper()
 	j := &joining{
 		lis: servertest.Listen(), flushed: make(chan time.Time, 2), reports: make(chan *tracer.Report, 2),
 	}
 	j.Server = server.New(newTracer(t, tracer.WithReport(func(r *tracer.Report) { j.reports <- r })),
-		server.GracePeriod(20*time.Second),
-		server.WithFlush("otel", func(context.Context) error {
-			<-time.After(time.Second)
-			j.flushed <- time.Now()
-			return nil
-		}))
+		append(opts, server.GracePeriod(20*time.Second),
+			server.WithFlush("otel", func(context.Context) error {
+				<-time.After(time.Second)
+				j.flushed <- time.Now()
+				return nil
+			}))...)
 	greeterv1.RegisterGreeterServer(j, &chatter{hello: handler})
 	return j
 }
@@ -196,6 +199,46 @@ func TestStopDuringShutdown(t *testing.T) {
 				}
 				<-served
 				close(release)
+				<-j.rpc
+			})
+		})
+	}
+}
+
+// TestStopBeforeTheCall: a Stop ends what comes before grpc's stop, too, be it a
+// lame duck or a health server that hangs, and what it cuts is counted.
+func TestStopBeforeTheCall(t *testing.T) {
+	for _, test := range []struct {
+		name string
+		opt  func(release <-chan struct{}) grpc.ServerOption
+	}{
+		{"lame duck", func(<-chan struct{}) grpc.ServerOption { return server.LameDuck(8 * time.Second) }},
+		{"not serving", func(release <-chan struct{}) grpc.ServerOption {
+			return server.Health(flip(func() { <-release }))
+		}},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				release := make(chan struct{})
+				defer close(release)
+				j := newJoining(t, untilCut, test.opt(release))
+				served := make(chan error, 1)
+				go func() { served <- j.Serve(j.lis) }()
+				j.call(t)
+				ended := make(chan error, 1)
+				go func() { ended <- j.Shutdown(context.Background()) }()
+				<-time.After(500 * time.Millisecond)
+				_ = endsWithin(t, "Stop", time.Second, func() error { // the application's flush
+					j.Stop()
+					return nil
+				})
+				err := <-ended
+				j.wantForced(t, "Shutdown", err, tracer.Phase(test.name), tracer.PhaseForcedStop)
+				var forced *server.DeadlineError
+				if errors.As(err, &forced) && len(forced.Report.RPCsCut) != 1 {
+					t.Errorf("cut: %v", forced.Report.RPCsCut)
+				}
+				<-served
 				<-j.rpc
 			})
 		})

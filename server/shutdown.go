@@ -104,7 +104,7 @@ func (s *Server) join(ctx context.Context, st *stop, deadline time.Time, p plan)
 	defer s.limitHandshakes(p.handshakes())()
 	cause := st.wait(ctx, deadline.Add(-p.end()))
 	if cause != nil {
-		st.hasten()
+		s.hasten(st)
 		s.force(st, p.limits())
 	}
 	if !st.abandoned() { // it makes its own report, before the application's flush

@@ -65,7 +65,7 @@ func (tl *timeline) stopNotes() (notes []Note) {
 			return append(notes, Note{Kind: noteStopCall, Text: fmt.Sprintf(
 				"%d more stop %s came after the call", more, plural(more, "call"))})
 		}
-		text := fmt.Sprintf("another %s came %s after the call and ", s.call, Duration(s.at))
+		text := fmt.Sprintf("another %s came %s after the call and ", s.call, Duration(tl.fromStart(s.at)))
 		switch {
 		case s.inside != 0:
 			text += "waits for the first from inside a handler"

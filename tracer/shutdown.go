@@ -134,8 +134,8 @@ func (t *Tracer) beginLocked(c Call) *Shutdown {
 	return s
 }
 
-// Called is called right before grpc's stop is, if [Call.Later] is set. Calls
-// after the first do nothing.
+// Called is called right before grpc's stop is, if [Call.Later] is set. It ends a
+// [Shutdown.Step] that lasts. Calls after the first do nothing.
 func (s *Shutdown) Called() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -150,6 +150,9 @@ func (s *Shutdown) Called() {
 		}
 	})
 	s.arrivals.end(s.t.table)
+	for _, st := range s.steps {
+		s.endStep(st, s.zero)
+	}
 	close(s.calling)
 }
 

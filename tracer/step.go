@@ -41,9 +41,14 @@ func (s *Shutdown) Step(p Phase) (done func()) {
 	return func() {
 		s.mu.Lock()
 		defer s.mu.Unlock()
-		if st.end == 0 {
-			st.end, st.left[1] = s.t.table.Now(), s.leftNow()
-		}
+		s.endStep(st, s.t.table.Now())
+	}
+}
+
+// endStep ends a step that lasts. s.mu must be held.
+func (s *Shutdown) endStep(st *step, now watch.Instant) {
+	if st.end == 0 {
+		st.end, st.left[1] = now, s.leftNow()
 	}
 }
 
