@@ -22,8 +22,8 @@ func newCompare() *cobra.Command {
 		Short: "Show what got slower between two shutdowns, and who held it",
 		Long: `compare reads two files, in any format that 'gracetrace report' reads, and
 prints what changed from A to B: the outcome, RPCs that were cut, phases that
-took longer or shorter and who held them, and what clients met. The most
-important comes first.
+took longer or shorter and who held them, and what clients met; of groups of
+servers member by member. The most important comes first.
 
 Of a file with several shutdowns name one by its trace id, or by what it begins
 with: FILE#TRACE. One of the two may be - for standard input.

@@ -41,19 +41,22 @@ func (c *Comparison) cut(a, b *tracer.Report) {
 }
 
 func (c *Comparison) phase(p *Phase) {
-	change := Change{Phase: p.Name, Difference: p.Difference, A: p.culpritA, B: p.culpritB}
+	if p.below && p.A != nil && p.B != nil || p.Name != "" && c.onlyOneHas(p.Member) {
+		return // the phases say it, or the member
+	}
+	change := Change{Member: p.Member, Phase: p.Name, Difference: p.Difference, A: p.culpritA, B: p.culpritB}
 	who := held(p)
 	long := min(value(p.A), value(p.B)) > tracer.Duration(NoiseFloor)
 	switch {
 	case !p.Noise && p.A == nil:
-		change.Kind, change.Text = KindPhase, fmt.Sprintf("a %s of %s", p.Name, *p.B)
+		change.Kind, change.Text = KindPhase, fmt.Sprintf("a %s of %s", p.label(), *p.B)
 	case !p.Noise && p.B == nil:
-		change.Kind, change.Text = KindPhase, fmt.Sprintf("no %s, it was %s", p.Name, *p.A)
+		change.Kind, change.Text = KindPhase, fmt.Sprintf("no %s, it was %s", p.label(), *p.A)
 	case !p.Noise:
-		change.Kind, change.Text = KindPhase, fmt.Sprintf("%s took %s %s", p.Name,
+		change.Kind, change.Text = KindPhase, fmt.Sprintf("%s took %s %s", p.label(),
 			abs(p.Difference), longer(p.Difference))
 	case long && name(p.culpritA) != name(p.culpritB):
-		change.Kind, change.Text = KindCulprit, fmt.Sprintf("%s took as long", p.Name)
+		change.Kind, change.Text = KindCulprit, fmt.Sprintf("%s took as long", p.label())
 	default:
 		return
 	}
@@ -105,7 +108,14 @@ func name(h *tracer.Holder) string {
 // had not been told.
 const notTold = tracer.Duration(time.Second)
 
-func (c *Comparison) clients(a, b *tracer.Clients) {
+// clients compares what clients met, of a member if it has a name.
+func (c *Comparison) clients(member string, a, b *tracer.Clients) {
+	say := func(text string) {
+		if member != "" {
+			text = member + ": " + text
+		}
+		c.Changes = append(c.Changes, Change{Kind: KindClients, Member: member, Text: text})
+	}
 	for _, n := range []struct {
 		a, b      int
 		what, how string
@@ -120,17 +130,15 @@ func (c *Comparison) clients(a, b *tracer.Clients) {
 		if more == less || less > 0 && more <= 2*less {
 			continue
 		}
-		c.Changes = append(c.Changes, Change{
-			Kind: KindClients, Text: fmt.Sprintf("%s %s instead of %d", amount(n.b, n.what), n.how, n.a),
-		})
+		say(fmt.Sprintf("%s %s instead of %d", amount(n.b, n.what), n.how, n.a))
 	}
 	const still = "clients were still connecting when the listeners were closed"
 	was, is := untold(a), untold(b)
 	switch {
 	case is && !was:
-		c.Changes = append(c.Changes, Change{Kind: KindClients, Text: still})
+		say(still)
 	case was && !is:
-		c.Changes = append(c.Changes, Change{Kind: KindClients, Text: "no longer: " + still})
+		say("no longer: " + still)
 	}
 }
 

@@ -44,6 +44,7 @@ type Change struct {
 	Kind Kind `json:"kind"`
 	// Text says it in a sentence.
 	Text       string          `json:"text"`
+	Member     string          `json:"member,omitempty"` // of a group
 	Phase      tracer.Phase    `json:"phase,omitempty"`
 	Difference tracer.Duration `json:"difference_us,omitempty"`
 	// A and B are whom to blame, if anybody: of a phase's change.
@@ -65,8 +66,10 @@ const (
 
 var rank = map[Kind]int{KindOutcome: 0, KindCut: 1, KindPhase: 2, KindCulprit: 3, KindClients: 4}
 
-// Phase is a row of the table. A side that has no such phase has nil.
+// Phase is a row of the table, of a group with its member; without a name it is all
+// of the member's stop. A side that has no such row has nil.
 type Phase struct {
+	Member     string           `json:"member,omitempty"`
 	Name       tracer.Phase     `json:"name"`
 	A          *tracer.Duration `json:"a_us"`
 	B          *tracer.Duration `json:"b_us"`
@@ -74,6 +77,7 @@ type Phase struct {
 	Noise      bool             `json:"noise"`
 
 	culpritA, culpritB *tracer.Holder
+	below              bool // it has phases below it, which say what is to be said
 }
 
 // Compare compares two shutdowns.
@@ -83,11 +87,12 @@ func Compare(a, b *tracer.Report) *Comparison {
 		Changes: []Change{},
 	}
 	c.outcome()
+	c.outcomes(a, b)
 	c.cut(a, b)
 	for i := range c.Phases {
 		c.phase(&c.Phases[i])
 	}
-	c.clients(&a.Clients, &b.Clients)
+	c.clientsOfAll(a, b)
 	slices.SortStableFunc(c.Changes, func(x, y Change) int {
 		return cmp.Or(cmp.Compare(rank[x.Kind], rank[y.Kind]),
 			cmp.Compare(abs(y.Difference), abs(x.Difference)))
@@ -118,26 +123,27 @@ func isNoise(a, b tracer.Duration) bool {
 // the one that it follows there.
 func phases(a, b *tracer.Report) []Phase {
 	var rows []Phase
-	at := func(name tracer.Phase) int {
-		return slices.IndexFunc(rows, func(p Phase) bool { return p.Name == name })
+	at := func(e *entry) int {
+		return slices.IndexFunc(rows, func(p Phase) bool { return p.Member == e.member && p.Name == e.name })
 	}
-	for i := range a.Phases {
-		p := &a.Phases[i]
-		if at(p.Name) < 0 {
-			rows = append(rows, Phase{Name: p.Name, A: &p.Duration, culpritA: p.Culprit})
+	for _, e := range entries(a) {
+		if at(&e) < 0 {
+			rows = append(rows, Phase{
+				Member: e.member, Name: e.name, A: &e.took, culpritA: e.culprit, below: e.below,
+			})
 		}
 	}
 	next := 0
-	for i := range b.Phases {
-		p := &b.Phases[i]
-		j := at(p.Name)
+	for _, e := range entries(b) {
+		j := at(&e)
 		if j < 0 {
 			j = next
-			rows = slices.Insert(rows, j, Phase{Name: p.Name})
+			rows = slices.Insert(rows, j, Phase{Member: e.member, Name: e.name})
 		}
 		if rows[j].B == nil {
-			rows[j].B, rows[j].culpritB = &p.Duration, p.Culprit
+			rows[j].B, rows[j].culpritB = &e.took, e.culprit
 		}
+		rows[j].below = rows[j].below || e.below
 		next = j + 1
 	}
 	for i := range rows {

@@ -16,6 +16,7 @@ import (
 const (
 	textWidth  = 80
 	nameColumn = 16
+	maxName    = 40 // of a group's member and its phase
 	timeColumn = 8
 )
 
@@ -72,8 +73,12 @@ func (c *Comparison) summary() string {
 
 // table marks with a ~ the differences that are noise.
 func (c *Comparison) table(b *strings.Builder) {
+	width := nameColumn
+	for i := range c.Phases {
+		width = max(width, min(column.Width(c.Phases[i].label()), maxName))
+	}
 	row := func(name string, cells ...string) {
-		fmt.Fprintf(b, "%s%s", name, strings.Repeat(" ", max(0, nameColumn-column.Width(name))))
+		fmt.Fprintf(b, "%s%s", name, strings.Repeat(" ", max(0, width-column.Width(name))))
 		for _, cell := range cells {
 			b.WriteString("  " + column.PadLeft(cell, timeColumn))
 		}
@@ -82,7 +87,7 @@ func (c *Comparison) table(b *strings.Builder) {
 	row("phase", "A", "B", "B - A")
 	for i := range c.Phases {
 		p := &c.Phases[i]
-		row(column.CutMiddle(string(p.Name), nameColumn), cell(p.A), cell(p.B),
+		row(column.CutMiddle(p.label(), width), cell(p.A), cell(p.B),
 			difference(p.Difference, p.Noise))
 	}
 	row("all", c.A.Duration.String(), c.B.Duration.String(),
