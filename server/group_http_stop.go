@@ -22,7 +22,7 @@ func (u *httpUnit) stop(ctx context.Context, t *turn) error {
 	var first error
 	if s, ok := any(u.srv.Handler).(*Server); ok {
 		first = s.shutdownIn(ctx, t)
-		t.end(first, wasForced(ctx, first))
+		t.next(first, wasForced(ctx, first))
 	}
 	bar := t.begin("http")
 	before := u.conns.watch()

@@ -48,11 +48,23 @@ func (t *turn) begin(kind string) *tracer.Member {
 	return bar
 }
 
-// end ends the bars that have not ended.
+// end ends the turn, and the bars that have not ended.
 func (t *turn) end(err error, forced bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.over = true
+	t.endLocked(err, forced)
+}
+
+// next ends the bars that there are: another one comes.
+func (t *turn) next(err error, forced bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.endLocked(err, forced)
+}
+
+// endLocked ends the bars that have not ended. t.mu must be held.
+func (t *turn) endLocked(err error, forced bool) {
 	for _, bar := range t.bars {
 		bar.End(err, forced)
 	}

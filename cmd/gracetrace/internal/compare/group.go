@@ -80,7 +80,7 @@ func (c *Comparison) onlyOneHas(member string) bool {
 // outcomes compares how members ended.
 func (c *Comparison) outcomes(a, b *tracer.Report) {
 	inBoth(a, b, func(name string, a, b *tracer.Report) {
-		text := ""
+		var text string
 		switch {
 		case a.Outcome != b.Outcome:
 			text = fmt.Sprintf("%s was %s instead of %s", name, b.Outcome, a.Outcome)
