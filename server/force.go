@@ -25,9 +25,15 @@ type limits struct {
 // stopLimits are those of a Stop, which has no deadline.
 var stopLimits = limits{snapshot: time.Second, stop: forceWait}
 
+// forceLeast is what each part of a forced stop gets of a budget that was used up
+// before: less would tell of handlers that are just ending as left behind, and of
+// RPCs that are just being cut as not cut.
+const forceLeast = 10 * time.Millisecond
+
 // limits cuts what a plan has for the forced stop.
 func (p *plan) limits() limits {
-	return limits{snapshot: p.forced / 2, stop: min(forceWait, p.forced/2), whole: p.forced}
+	half := max(p.forced/2, forceLeast)
+	return limits{snapshot: half, stop: min(forceWait, half), whole: p.forced}
 }
 
 // force stops what a GracefulStop waits for. It depends on nobody: what the

@@ -320,18 +320,29 @@ func (tl *timeline) noStacks(main *phaseView) string {
 // survived was not cut.) all says that those count, too, that were cut without
 // one: see cutHTTP and cutByExit.
 func (tl *timeline) cutRPCs(all bool) map[string]int {
-	at := tl.forced
+	at, atHTTP := tl.forced, tl.forced
 	if !tl.graceful {
-		at = 0
+		at, atHTTP = tl.closes(), 0
 	}
 	return tl.countRPCs(func(r *rpcLine) bool {
 		if all && tl.cutsAtExit(r) {
 			return true
 		}
 		if r.http {
-			return r.wasCut(tl) && (all || r.cut >= at)
+			return r.wasCut(tl) && (all || r.cut >= atHTTP)
 		}
 		end := min(r.end, tl.freed(r))
 		return at != never && r.begin <= at && end >= at && end <= tl.now
 	})
+}
+
+// closes is when a Stop closes the connections: until the handshakes are over it
+// waits, and RPCs go on to end by themselves.
+func (tl *timeline) closes() time.Duration {
+	for _, l := range tl.callPhases() {
+		if l.phase == PhaseConnWait {
+			return min(l.start, tl.forced)
+		}
+	}
+	return tl.forced
 }
