@@ -22,7 +22,8 @@ import (
 //
 // A second signal ends the process: what holds is reported, the trace is flushed,
 // for at most 2 s, and the exit code is 128 and the signal's number. A third kills.
-// Nothing else here exits.
+// Nothing else here exits. The same signal again within 100 ms is no second one:
+// timeout(1) and make send theirs twice.
 func (s *Server) Run(ctx context.Context, listeners ...net.Listener) error {
 	if s.broken != nil {
 		return s.broken

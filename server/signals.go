@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+	"time"
 )
 
 // signals hears those that end a process: the first one gracefully, the second one
@@ -22,6 +23,11 @@ var stopSignals = []os.Signal{syscall.SIGTERM, os.Interrupt}
 // signalNames are the same in words.
 const signalNames = "SIGTERM, SIGINT"
 
+// sameSignal is how soon after the first one a signal of the same kind is the
+// first one again: coreutils' timeout and GNU make tell the process and then its
+// group, which it is in. Nobody presses Ctrl-C twice that fast.
+const sameSignal = 100 * time.Millisecond
+
 // hear hears signals from now on: until release. The context that it returns ends
 // with the first, or with ctx. At the second one abort is called, and must not
 // return.
@@ -29,23 +35,31 @@ func hear(ctx context.Context, abort func(os.Signal)) (first context.Context, re
 	s := &signals{got: make(chan os.Signal, 2), ended: make(chan struct{})}
 	first, end := context.WithCancel(ctx)
 	signal.Notify(s.got, stopSignals...)
-	go func() {
-		defer close(s.ended)
-		n := 0
-		for sig := range s.got {
-			if n++; n == 1 {
-				end()
-				continue
-			}
-			signal.Reset(stopSignals...)
-			abort(sig)
-		}
-	}()
+	go s.listen(end, func(sig os.Signal) {
+		signal.Reset(stopSignals...)
+		abort(sig)
+	})
 	return first, func() {
 		signal.Stop(s.got)
 		close(s.got) // nothing is sent any more
 		<-s.ended
 		end()
+	}
+}
+
+// listen ends when nothing is sent any more.
+func (s *signals) listen(begin func(), abort func(os.Signal)) {
+	defer close(s.ended)
+	var first os.Signal
+	var at time.Time
+	for sig := range s.got {
+		switch {
+		case first == nil:
+			first, at = sig, time.Now()
+			begin()
+		case sig != first || time.Since(at) >= sameSignal:
+			abort(sig)
+		}
 	}
 }
 
