@@ -46,8 +46,8 @@ const (
 //	healthpb.RegisterHealthServer(srv, h)
 //
 // h may have a service of its own, on another server. A Shutdown that panics or
-// takes longer than 1 s, or a tenth of the budget, is logged and not waited for. By default, no health server
-// is told.
+// takes longer than 1 s, or a tenth of the budget, is logged and not waited for.
+// By default, no health server is told.
 func Health(h interface{ Shutdown() }) grpc.ServerOption {
 	return option{apply: func(s *Server) error {
 		if own, ok := h.(*health.Server); h == nil || ok && own == nil {
