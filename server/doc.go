@@ -38,7 +38,8 @@
 //   - A [Group] starts all of its members or none, and stops them within one grace
 //     period, at most 200 ms late, whatever a member does.
 //
-//   - Second and concurrent stops join the first.
+//   - Second and concurrent stops join the first. A Shutdown that joins a
+//     GracefulStop or a Stop gives it its own deadline.
 //
 //   - Nothing here calls os.Exit but a second signal to Run: what holds is
 //     reported, for at most 2 s, before it does.

@@ -174,7 +174,7 @@ func (st *stop) cutBy() error {
 		return p.Name == tracer.PhaseForcedStop
 	})
 	switch {
-	case !st.graceful, forced:
+	case !st.graceful, forced, st.abandoned():
 		return errStopped
 	case st.lateHTTP:
 		return context.DeadlineExceeded
