@@ -133,8 +133,13 @@ type busyConn struct {
 // maxPeer bounds, in bytes, the text of an address.
 const maxPeer = 128
 
+// peerOf is empty for a connection that has no address, which net/http lets be.
 func peerOf(conn any) string {
-	return legible.Text(conn.(net.Conn).RemoteAddr().String(), maxPeer)
+	address := conn.(net.Conn).RemoteAddr()
+	if address == nil {
+		return ""
+	}
+	return legible.Text(address.String(), maxPeer)
 }
 
 // busy returns those, the one that has been for longest first.

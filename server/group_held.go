@@ -4,7 +4,6 @@ package server
 
 import (
 	"cmp"
-	"fmt"
 	"net"
 	"net/http"
 	"slices"
@@ -54,8 +53,7 @@ func (h *httpConns) holder(c net.Conn, e *httpConn, now int64) (tracer.Holder, b
 	switch e.is() {
 	case http.StateActive:
 		held.State = stateActive
-		held.Detail = fmt.Sprintf("answering a request for %s",
-			time.Duration(now-e.since.Load()).Round(time.Millisecond))
+		held.Detail = "answering a request for " + tracer.Duration(now-e.since.Load()).String()
 	case http.StateNew:
 		held.State, held.Detail = stateFresh, "it has sent no request"
 	case http.StateIdle, http.StateHijacked, http.StateClosed:

@@ -3,6 +3,7 @@
 package server
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -42,16 +43,13 @@ func (u *httpUnit) drain(ctx context.Context, bar *tracer.Member) error {
 	reserve := min(max(time.Until(deadline), 0)/reserveDivisor, httpReserve)
 	grace, cancel := context.WithDeadline(ctx, deadline.Add(-reserve))
 	defer cancel()
-	waited := bar.Phase(tracer.PhaseConnWait)
+	waited := bar.Phase(tracer.PhaseConnWait, u.conns.held)
 	returned, err := u.shutdown(grace, reserve/2)
-	for _, h := range u.conns.held() {
-		bar.Hold(h)
-	}
 	waited()
 	if grace.Err() == nil { // nil, or of a listener that cannot be closed
 		return err
 	}
-	defer bar.Phase(tracer.PhaseForcedStop)()
+	defer bar.Phase(tracer.PhaseForcedStop, nil)()
 	cut := u.conns.busy()
 	if returned {
 		_ = u.srv.Close() // of the listeners, which are closed
@@ -118,7 +116,7 @@ func (e *httpForcedError) Error() string {
 	}
 	if n := len(e.cut); n > 0 {
 		fmt.Fprintf(&b, ", requests cut on %d of its connections, the longest from %s after %s", n,
-			e.cut[0].peer, e.cut[0].lasts.Round(time.Millisecond))
+			cmp.Or(e.cut[0].peer, "an unknown peer"), e.cut[0].lasts.Round(time.Millisecond))
 	}
 	if e.left > 0 {
 		fmt.Fprintf(&b, ", handlers still run on %d", e.left)

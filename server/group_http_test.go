@@ -133,7 +133,7 @@ func TestGroupHTTP(t *testing.T) {
 		if len(m.Phases) != 1 || len(m.Phases[0].Bars) != 2 {
 			t.Fatalf("phases: %+v, want one with two bars", m.Phases)
 		}
-		holder := "connection from 10.0.0.3:40003, open 6.0s, answering a request for 6s"
+		holder := "connection from 10.0.0.3:40003, open 6.0s, answering a request for 6.0s"
 		if !strings.Contains(m.Verdict, holder) {
 			t.Errorf("verdict %q, want %q", m.Verdict, holder)
 		}

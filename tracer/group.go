@@ -79,7 +79,8 @@ type Member struct {
 // memberPhase is a phase of a member that is no grpc server.
 type memberPhase struct {
 	phaseLine
-	holders []Holder
+	look    func() []Holder // who holds it; nil: that is not known
+	holders []Holder        // at the last look
 }
 
 // Begin begins the stop of a member. info has its name, its kind, what is left of
@@ -102,25 +103,52 @@ func (g *Group) Begin(info MemberReport) *Member {
 func (g *Group) now() time.Duration { return time.Since(g.start).Truncate(tick) }
 
 // Phase begins a phase of a member that is no grpc server. They do not overlap.
-func (m *Member) Phase(p Phase) (done func()) {
+// look, if it is not nil, says what has held it so far, each from its start on and
+// for its Held. It is called from several goroutines, and when the phase is done.
+func (m *Member) Phase(p Phase, look func() []Holder) (done func()) {
 	m.g.mu.Lock()
 	defer m.g.mu.Unlock()
 	at := len(m.phases)
-	m.phases = append(m.phases, memberPhase{phaseLine{p, m.g.now(), never}, nil})
+	m.phases = append(m.phases, memberPhase{phaseLine: phaseLine{p, m.g.now(), never}, look: look})
 	return func() {
+		m.look(at, look)
 		m.g.mu.Lock()
 		defer m.g.mu.Unlock()
 		m.phases[at].end = min(m.phases[at].end, m.g.now())
 	}
 }
 
-// Hold says what held the last phase, from its start on and for h.Held.
-func (m *Member) Hold(h Holder) {
+// look asks who holds a phase that lasts. m.g.mu must not be held: it is the
+// application's connections that are asked.
+func (m *Member) look(at int, look func() []Holder) {
+	if look == nil {
+		return
+	}
+	hs := look()
+	for i := range hs {
+		hs[i].Peer, hs[i].Detail = clean(hs[i].Peer), clean(hs[i].Detail)
+	}
 	m.g.mu.Lock()
 	defer m.g.mu.Unlock()
-	if n := len(m.phases); n > 0 {
-		h.Peer, h.Detail = clean(h.Peer), clean(h.Detail)
-		m.phases[n-1].holders = append(m.phases[n-1].holders, h)
+	if p := &m.phases[at]; p.end == never {
+		p.holders = hs
+	}
+}
+
+// look asks who holds the members that are no grpc servers. g.mu must not be held.
+func (g *Group) look() {
+	var looks []func()
+	g.mu.Lock()
+	for _, m := range g.members {
+		for at, p := range m.phases {
+			if p.end == never && m.end == never {
+				looks = append(looks, func() { m.look(at, p.look) })
+			}
+		}
+	}
+	g.mu.Unlock()
+	for _, f := range looks {
+		f()
 	}
 }
 
@@ -219,6 +247,7 @@ func (g *Group) flushed(lost exporter.Result) {
 func (g *Group) conclude() {
 	g.sendEnded()
 	servers := g.serversSoFar() // those that were left behind
+	g.look()
 	var unsent []*Member
 	g.mu.Lock()
 	r := g.reportLocked(g.now(), servers)

@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -23,9 +24,10 @@ func TestHostileGroup(t *testing.T) {
 				h.Because(text)
 				h.closes(text, 4*sec, errors.New(text), text, text)
 				h.member(text, memberHTTP, []string{text}, func(m *Member) {
-					done := m.Phase(PhaseConnWait)
+					done := m.Phase(PhaseConnWait, func() []Holder {
+						return []Holder{{Kind: HolderConnection, Peer: text, Detail: text, Held: Duration(sec)}}
+					})
 					time.Sleep(2 * sec)
-					m.Hold(Holder{Kind: HolderConnection, Peer: text, Detail: text, Held: Duration(sec)})
 					done()
 					m.End(errors.New(text), true)
 				})
@@ -62,16 +64,32 @@ func TestGroupAfterwards(t *testing.T) {
 		h := newGroup(t)
 		h.Group = h.tr.BeginGroup(sec)
 		m := h.Begin(MemberReport{Name: "late", Kind: memberHTTP})
-		done := m.Phase(PhaseConnWait)
+		done := m.Phase(PhaseConnWait, answering())
 		time.Sleep(2 * sec)
 		m.End(errLeft, true)
 		r, spans := h.finish()
-		m.Hold(Holder{Kind: HolderConnection, Peer: "10.0.0.1:1", Held: Duration(sec)})
 		done()
 		m.Connections(1, 2, 3, 4)
 		m.End(nil, false)
 		if again := h.Finish(context.Background()); again != r || len(h.k.spans) != len(spans) {
 			t.Error("the report or its spans have changed")
+		}
+	})
+}
+
+// TestGroupOfMany: a verdict stays a line, however many members fail.
+func TestGroupOfMany(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newGroup(t)
+		h.Group = h.tr.BeginGroup(10 * sec)
+		h.closes("first", 2*sec, errLeft)
+		for range 100 {
+			h.closes("other", sec, errLeft)
+		}
+		r, _ := h.finish()
+		if n := strings.Count(r.Verdict, "other failed: "); n != maxAlso ||
+			!strings.HasSuffix(r.Verdict, ", and 95 members more") {
+			t.Errorf("%d others are named: %s", n, r.Verdict)
 		}
 	})
 }

@@ -72,19 +72,27 @@ func (h *handmadeGroup) server(name string, holds time.Duration, forced bool) (s
 // http is an HTTP server's stop, which is forced at 2.5 s.
 func (h *handmadeGroup) http(name string) {
 	h.member(name, memberHTTP, nil, func(m *Member) {
-		waited := m.Phase(PhaseConnWait)
+		waited := m.Phase(PhaseConnWait, answering())
 		time.Sleep(2500 * ms)
-		m.Hold(Holder{
-			Kind: HolderConnection, State: "active", Peer: "10.0.0.9:4711", Held: Duration(2500 * ms),
-			Age: Duration(4 * sec), Detail: "a request is being answered",
-		})
 		waited()
-		cut := m.Phase(PhaseForcedStop)
+		cut := m.Phase(PhaseForcedStop, nil)
 		time.Sleep(10 * ms)
 		cut()
 		m.Connections(3, 1, 1, 2)
 		m.End(errors.New("1 request was cut"), true)
 	})
+}
+
+// answering is a connection that holds an HTTP server from now on, for 2.5 s.
+func answering() func() []Holder {
+	start := time.Now()
+	return func() []Holder {
+		held := time.Since(start)
+		return []Holder{{
+			Kind: HolderConnection, State: "active", Peer: "10.0.0.9:4711", Held: Duration(held),
+			Age: Duration(1500*ms + held), Detail: "a request is being answered", Open: held < 2500*ms,
+		}}
+	}
 }
 
 // closes is something to close that takes its time.

@@ -10,6 +10,7 @@ func (g *Group) soFar() *Report {
 		return r
 	}
 	servers := g.serversSoFar()
+	g.look()
 	g.mu.Lock()
 	r := g.reportLocked(g.now(), servers)
 	cause := g.cause

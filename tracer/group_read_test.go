@@ -163,9 +163,11 @@ func (h *handmadeGroup) random(rnd *rand.Rand) {
 			case 3:
 				h.member(name, memberHTTP, []string{"m0", "m1"}, func(m *Member) {
 					for i, d := range phases {
-						done := m.Phase([]Phase{PhaseConnWait, PhaseForcedStop, PhaseHandlerWait}[i])
+						done := m.Phase([]Phase{PhaseConnWait, PhaseForcedStop, PhaseHandlerWait}[i],
+							func() []Holder {
+								return []Holder{{Kind: HolderConnection, Peer: name, Held: Duration(d / 2)}}
+							})
 						time.Sleep(d)
-						m.Hold(Holder{Kind: HolderConnection, Peer: name, Held: Duration(d / 2)})
 						done()
 					}
 					m.Connections(len(phases), i, 0, 2)

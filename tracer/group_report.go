@@ -165,8 +165,11 @@ func (tl *timeline) given(phase int, line phaseLine, list []Holder) (hs []holder
 			Holder: given, name: string(given.Kind), blame: -1,
 			key: holderKey{given.Kind, uint64(i), strconv.Itoa(phase)},
 		}
-		open := given.Open
-		if tl.place(&h, line, line.start, line.start+time.Duration(given.Held)) {
+		open, end := given.Open, line.start+time.Duration(given.Held)
+		if open && line.end == never { // up to now, which is later than that look
+			end = never
+		}
+		if tl.place(&h, line, line.start, end) {
 			h.Open = open
 			hs = append(hs, h)
 		}
@@ -194,6 +197,9 @@ func (r *Report) mainMember() (main *Report) {
 	return main
 }
 
+// maxAlso bounds the members that a group's verdict names besides its main one.
+const maxAlso = 5
+
 // groupVerdict says in one line what the group waited for.
 func groupVerdict(r *Report, cause string) string {
 	main := r.mainMember()
@@ -220,6 +226,9 @@ func groupVerdict(r *Report, cause string) string {
 		case m.Member.Error != "":
 			also = append(also, m.Member.Name+" failed: "+m.Member.Error)
 		}
+	}
+	if more := len(also) - maxAlso; more > 0 {
+		also = append(also[:maxAlso], "and "+amount(more, "member")+" more")
 	}
 	if len(also) > 0 {
 		s += "; " + strings.Join(also, ", ")

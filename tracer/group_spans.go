@@ -143,6 +143,7 @@ func (g *Group) sendRoot(r *Report) {
 
 // checkpoint tells which members hold the group that do not tell it themselves.
 func (g *Group) checkpoint() {
+	g.look()
 	now := g.now()
 	g.mu.Lock()
 	var held []*Member

@@ -61,14 +61,10 @@ func TestGroup(t *testing.T) {
 		start := time.Now()
 		g := tr.BeginGroup(10 * time.Second)
 		metrics := g.Begin(MemberReport{Name: "metrics", Kind: memberHTTP, BudgetLeft: Duration(10 * sec)})
-		waited := metrics.Phase(PhaseConnWait)
+		waited := metrics.Phase(PhaseConnWait, answering())
 		time.Sleep(2500 * ms) // of the bubble's
-		metrics.Hold(Holder{
-			Kind: HolderConnection, State: "active", Peer: "10.0.0.9:4711", Held: Duration(2500 * ms),
-			Age: Duration(4 * sec), Detail: "a request is being answered",
-		})
 		waited()
-		forced := metrics.Phase(PhaseForcedStop)
+		forced := metrics.Phase(PhaseForcedStop, nil)
 		time.Sleep(10 * ms)
 		forced()
 		metrics.Connections(3, 1, 1, 2)
