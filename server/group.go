@@ -66,12 +66,14 @@ type Group struct {
 	draining   chan struct{} // closed when the stop begins
 	failed     chan struct{} // closed when a member fails
 	over       chan struct{} // closed when the stop is over
+	startOver  chan struct{} // closed when Start returns
 	serving    sync.WaitGroup
 	background sync.WaitGroup
 
 	mu       sync.Mutex // guards following
 	started  bool
-	running  bool
+	abandon  context.CancelCauseFunc // the Start; set with started
+	running  bool                    // there is something to stop
 	stopping bool
 	failure  error         // the first member's to fail
 	trace    *tracer.Group // since the stop began; not changed any more
@@ -120,6 +122,7 @@ type Member struct {
 func NewGroup(t *tracer.Tracer, opts ...grpc.ServerOption) *Group {
 	g := &Group{
 		t: t, draining: make(chan struct{}), failed: make(chan struct{}), over: make(chan struct{}),
+		startOver: make(chan struct{}),
 	}
 	if t == nil {
 		g.broken = errors.New("server: NewGroup: the *tracer.Tracer is nil: make one with tracer.New")

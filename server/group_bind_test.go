@@ -198,7 +198,7 @@ func TestBindRetryInterrupted(t *testing.T) {
 // TestGroupBadMembers: each mistake is named with its member.
 func TestGroupBadMembers(t *testing.T) {
 	tr := newTracer(t)
-	srv, site := server.New(tr), &http.Server{}
+	srv, site, lis := server.New(tr), &http.Server{}, servertest.Listen()
 	nothing := func(context.Context) error { return nil }
 	stopped := server.New(tr)
 	stopped.Stop()
@@ -231,6 +231,14 @@ func TestGroupBadMembers(t *testing.T) {
 			"the same twice",
 			[]server.Member{{Name: "a", HTTP: site, Addr: ":1"}, {Name: "b", HTTP: site, Addr: ":2"}},
 			[]string{"member b: its HTTP is member a's, too"},
+		},
+		{
+			"the same listener twice",
+			[]server.Member{
+				{Name: "a", HTTP: site, Listeners: listeners(lis)},
+				{Name: "b", Server: srv, Listeners: listeners(servertest.Listen(), lis)},
+			},
+			[]string{"member b: its listener on 10.0.0.100:50051 is member a's, too"},
 		},
 		{
 			"stopped", []server.Member{{Name: "a", Server: stopped, Addr: ":0"}},

@@ -5,6 +5,7 @@ package server
 import (
 	"errors"
 	"fmt"
+	"reflect"
 	"slices"
 	"strings"
 )
@@ -17,7 +18,7 @@ func (g *Group) check() error {
 		errs = append(errs, errors.New("server: Group: there is no member"))
 	}
 	byName := make(map[string]*member)
-	of := make(map[any]*member)
+	of := make(map[any]*member) // whose a server or a listener is
 	for _, m := range g.members {
 		if err := m.check(of); err != nil {
 			errs = append(errs, &memberError{m.Name, err})
@@ -71,7 +72,25 @@ func (m *member) check(of map[any]*member) error {
 	if m.HTTP != nil && m.Addr == "" && len(m.Listeners) == 0 {
 		m.Addr = m.HTTP.Addr
 	}
-	return m.checkServer()
+	return errors.Join(m.checkListeners(of), m.checkServer())
+}
+
+// checkListeners finds listeners that are served twice. Those that are no pointers
+// cannot be told from one another.
+func (m *member) checkListeners(of map[any]*member) error {
+	for _, l := range m.Listeners {
+		if l == nil {
+			return errors.New("one of its Listeners is nil")
+		}
+		if reflect.TypeOf(l).Kind() != reflect.Pointer {
+			continue
+		}
+		if of[l] != nil {
+			return fmt.Errorf("its listener on %s is member %s's, too", l.Addr(), of[l].Name)
+		}
+		of[l] = m
+	}
+	return nil
 }
 
 func (m *member) checkClose() error {
@@ -86,8 +105,6 @@ func (m *member) checkServer() error {
 	switch {
 	case m.Addr == "" && len(m.Listeners) == 0:
 		return errors.New("has neither Addr nor Listeners")
-	case slices.Contains(m.Listeners, nil):
-		return errors.New("one of its Listeners is nil")
 	case m.HTTP != nil:
 		m.unit = newHTTPUnit(m.HTTP)
 		return nil

@@ -24,7 +24,7 @@ func (g *Group) Run(ctx context.Context) error {
 	})
 	defer release()
 	if err := g.Start(first); err != nil {
-		if first.Err() != nil && errors.Is(err, context.Canceled) {
+		if errors.Is(err, errStopCalled) || first.Err() != nil && errors.Is(err, context.Cause(first)) {
 			return g.Stop(context.WithoutCancel(ctx))
 		}
 		return err

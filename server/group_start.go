@@ -39,53 +39,68 @@ func BindRetry(d time.Duration) grpc.ServerOption {
 // connections are accepted from then on. If it returns an error nothing runs, and
 // no listener is open; if something had been served by then the group has been
 // stopped as by [Group.Stop]. ctx bounds the start, and afterwards the group stops
-// when it is done; it may not end before.
+// when it is done; it may not end before. A Stop meanwhile ends the start.
 func (g *Group) Start(ctx context.Context) error {
-	if err := g.begin(); err != nil {
+	starting, err := g.begin(ctx)
+	if err != nil {
 		return err
 	}
-	if err := g.check(); err != nil {
+	defer close(g.startOver)
+	defer g.abandon(nil)
+	ready, err := g.prepare(starting)
+	if err != nil {
 		g.closeListeners()
 		return err
 	}
-	if err := context.Cause(ctx); err != nil {
-		g.closeListeners()
-		return fmt.Errorf("server: Group.Start: %w", err)
-	}
-	if err := g.listen(ctx); err != nil {
-		g.closeListeners()
-		return err
-	}
-	ready := g.serve()
-	g.setRunning()
 	select {
 	case <-ready:
 	case <-g.failed:
 		return g.Stop(context.WithoutCancel(ctx))
+	case <-g.draining:
+		return errors.Join(startError(errStopCalled), g.Stop(context.WithoutCancel(ctx)))
 	case <-ctx.Done():
-		return errors.Join(fmt.Errorf("server: Group.Start: %w", context.Cause(ctx)),
-			g.Stop(context.WithoutCancel(ctx)))
+		return errors.Join(startError(context.Cause(ctx)), g.Stop(context.WithoutCancel(ctx)))
 	}
 	g.logServing()
 	go g.supervise(ctx)
 	return nil
 }
 
-// begin marks the group as used.
-func (g *Group) begin() error {
+var errStopCalled = errors.New("Stop was called")
+
+func startError(err error) error { return fmt.Errorf("server: Group.Start: %w", err) }
+
+// begin marks the group as used. The context that it returns is ctx, and ends with
+// a Stop, too, that comes before anything is served.
+func (g *Group) begin(ctx context.Context) (starting context.Context, err error) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if g.started {
-		return errors.New("server: Group.Start was called before")
+		return nil, errors.New("server: Group.Start was called before")
 	}
 	g.started = true
-	return nil
+	starting, g.abandon = context.WithCancelCause(ctx)
+	return starting, nil
 }
 
-func (g *Group) setRunning() {
-	g.mu.Lock()
+// prepare listens and serves, or closes nothing and serves nothing.
+func (g *Group) prepare(ctx context.Context) (ready <-chan struct{}, err error) {
+	if err := g.check(); err != nil {
+		return nil, err
+	}
+	if err := context.Cause(ctx); err != nil {
+		return nil, startError(err)
+	}
+	if err := g.listen(ctx); err != nil {
+		return nil, err
+	}
+	g.mu.Lock() // a Stop comes before this or after it
 	defer g.mu.Unlock()
+	if err := context.Cause(ctx); err != nil {
+		return nil, startError(err)
+	}
 	g.running = true
+	return g.serve(), nil
 }
 
 // listen binds every address, all at the same time. It closes nothing.
@@ -151,6 +166,7 @@ func (g *Group) closeListeners() {
 }
 
 // serve serves every listener. ready is closed when all are being accepted from.
+// g.mu must be held.
 func (g *Group) serve() (ready <-chan struct{}) {
 	all := make(chan struct{})
 	var left atomic.Int64

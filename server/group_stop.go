@@ -14,6 +14,9 @@ const (
 	// memberSlack is how long after its budget a member is left behind that has not
 	// ended with its context.
 	memberSlack = 100 * time.Millisecond
+	// deafSlack is how long a Close is waited for that does not end although the
+	// group's stop was cancelled.
+	deafSlack = 2 * time.Second
 	// maxGroupEnd and groupEndDivisor bound what is kept for the group's own end.
 	maxGroupEnd     = time.Second
 	groupEndDivisor = 10
@@ -21,14 +24,19 @@ const (
 
 // Stop stops every member, in the order of their After, and waits for them: until
 // the grace period is over, or ctx's deadline, and 200 ms more. When ctx is
-// cancelled every member is forced at once. It returns what the members returned,
+// cancelled every member is forced at once, and a Close that does not listen is
+// left behind 2 s later. It returns what the members returned,
 // each as "member NAME: …": the one first that failed and made the group stop. A
 // forced grpc server's is a [*DeadlineError]; that of any other which was not ready
 // in time is context.DeadlineExceeded to errors.Is.
 //
-// A call after the group has begun to stop waits for that, or for ctx. One before
-// Start, or after a Start that served nothing, does nothing.
+// A call after the group has begun to stop waits for that, or for ctx. One that
+// comes while Start has served nothing yet makes it return an error, and waits for
+// that. One before Start, or after a Start that served nothing, does nothing.
 func (g *Group) Stop(ctx context.Context) error {
+	if err := g.abandonStart(ctx); err != nil {
+		return err
+	}
 	first, running := g.beginStop()
 	if !running {
 		return nil
@@ -46,6 +54,25 @@ func (g *Group) Stop(ctx context.Context) error {
 		return g.result()
 	default:
 		return fmt.Errorf("server: waiting for an earlier stop: %w", context.Cause(ctx))
+	}
+}
+
+// abandonStart ends a Start that has served nothing yet.
+func (g *Group) abandonStart(ctx context.Context) error {
+	g.mu.Lock()
+	starting := g.started && !g.running
+	if starting {
+		g.abandon(errStopCalled)
+	}
+	g.mu.Unlock()
+	if !starting {
+		return nil
+	}
+	select {
+	case <-g.startOver:
+		return nil
+	case <-ctx.Done():
+		return fmt.Errorf("server: waiting for Start to end: %w", context.Cause(ctx))
 	}
 }
 
@@ -146,10 +173,17 @@ func (g *Group) stopMember(ctx context.Context, m *member, deadline time.Time, e
 		defer func() { returned <- err }()
 		err = m.unit.stop(ctx, t)
 	}()
-	// Not when ctx is done: a stop that is cancelled still needs time to cut and flush.
-	slack := min(memberSlack, max(time.Until(deadline)+memberSlack, 0))
-	timer := time.NewTimer(budget + slack)
+	patience := budget + min(memberSlack, max(time.Until(deadline)+memberSlack, 0))
+	timer := time.NewTimer(patience)
 	defer timer.Stop()
+	if _, closes := m.unit.(*closeUnit); closes { // a server's stop ends by itself: it cuts and flushes
+		end := time.Now().Add(patience)
+		defer context.AfterFunc(ctx, func() {
+			if errors.Is(ctx.Err(), context.Canceled) {
+				timer.Reset(min(deafSlack, time.Until(end)))
+			}
+		})()
+	}
 	select {
 	case m.err = <-returned:
 	case <-timer.C:
