@@ -39,7 +39,8 @@ func TestGroupHTTPUnknownPeer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		lis := servertest.Listen()
 		g := server.NewGroup(newTracer(t), server.GracePeriod(4*time.Second))
-		g.Add(server.Member{Name: "web", HTTP: &http.Server{Handler: &site{}}, Listeners: listeners(nowhere{lis})})
+		web := &http.Server{Handler: &site{}}
+		g.Add(server.Member{Name: "web", HTTP: web, Listeners: listeners(nowhere{lis})})
 		start(t, g)
 		short := request(t, lis, "2s")
 		request(t, lis, "1h")

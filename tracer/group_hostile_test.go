@@ -24,9 +24,8 @@ func TestHostileGroup(t *testing.T) {
 				h.Because(text)
 				h.closes(text, 4*sec, errors.New(text), text, text)
 				h.member(text, memberHTTP, []string{text}, func(m *Member) {
-					done := m.Phase(PhaseConnWait, func() []Holder {
-						return []Holder{{Kind: HolderConnection, Peer: text, Detail: text, Held: Duration(sec)}}
-					})
+					held := Holder{Kind: HolderConnection, Peer: text, Detail: text, Held: Duration(sec)}
+					done := m.Phase(PhaseConnWait, func() []Holder { return []Holder{held} })
 					time.Sleep(2 * sec)
 					done()
 					m.End(errors.New(text), true)
