@@ -29,6 +29,7 @@ const (
 	lostPanicked    = "exporter panicked"
 	lostQueueFull   = "queue full"
 	lostAfterFlush  = "after flush"
+	lostSpool       = "spool" // there is one, and it has not taken it either
 )
 
 // fate is what became of one attempt to export.

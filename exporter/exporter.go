@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"sync"
 	"sync/atomic"
@@ -39,6 +40,17 @@ type Config struct {
 	// Disabled does what OTEL_SDK_DISABLED=true does.
 	Disabled bool
 
+	// SpoolDir is a directory, made if there is none, in which spans are kept until
+	// the collector has them: what it does not take is sent by the next start, see
+	// [Exporter.Recover]. It must be ours and closed to others, or there is no spool
+	// and one warning. It takes at most 8 MiB. Linux, macOS and BSD only. By
+	// default, nothing is kept.
+	SpoolDir string
+
+	// SpoolLog gets the same lines, of at most 15 KiB, as soon as the collector has
+	// not taken a span within 1 s. By default, nobody does.
+	SpoolLog io.Writer
+
 	// ScopeName, ScopeVersion and SchemaURL are the instrumentation scope of
 	// every span: the handle for a collector's policies.
 	ScopeName    string
@@ -67,6 +79,9 @@ type Exporter struct {
 
 	stopProbe context.CancelFunc
 	probed    chan struct{} // closed when the probe's goroutine has ended
+
+	recovery
+	saidOff sync.Map // spools of which it was said that they are off
 
 	mu       sync.Mutex // guards following
 	sessions map[*Session]struct{}
@@ -151,7 +166,9 @@ func (e *Exporter) Endpoint() string { return e.endpoint }
 // is lost, and in their Result.
 func (e *Exporter) Close() {
 	e.stopProbe()
+	e.stopRecovery()
 	wait(e.probed, closeWait)
+	e.awaitRecovery()
 
 	e.mu.Lock()
 	open := make([]*Session, 0, len(e.sessions))

@@ -134,12 +134,17 @@ func (o *otlp) ExportSpans(ctx context.Context, spans []sdktrace.ReadOnlySpan) e
 }
 
 func (o *otlp) ping(ctx context.Context) error {
-	if len(o.set.headers) > 0 {
-		ctx = metadata.NewOutgoingContext(ctx, metadata.New(o.set.headers))
-	}
 	_, err := coltracepb.NewTraceServiceClient(o.conn).
-		Export(ctx, &coltracepb.ExportTraceServiceRequest{})
+		Export(o.withHeaders(ctx), &coltracepb.ExportTraceServiceRequest{})
 	return err
+}
+
+// withHeaders adds OTEL_EXPORTER_OTLP_HEADERS to a call of our own.
+func (o *otlp) withHeaders(ctx context.Context) context.Context {
+	if len(o.set.headers) == 0 {
+		return ctx
+	}
+	return metadata.NewOutgoingContext(ctx, metadata.New(o.set.headers))
 }
 
 func (o *otlp) Shutdown(ctx context.Context) error {

@@ -6,7 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"go.opentelemetry.io/otel/attribute"
@@ -31,10 +33,14 @@ var errTimeout = errors.New("no answer before the flush had to end")
 type queue struct {
 	wake chan struct{} // capacity 1: something was pushed, or it was closed
 
+	spools []*spooler // get every span, too
+
 	mu      sync.Mutex // guards following
-	spans   []sdktrace.ReadOnlySpan
-	closed  bool // Flush was called: nothing more is taken
-	settled bool // the rest has been given up: later news do not count
+	spans   []*entry
+	sending []*entry // taken out, and not counted yet
+	kept    []*entry // all of them, if there are spools
+	closed  bool     // Flush was called: nothing more is taken
+	settled bool     // the rest has been given up: later news do not count
 	emitted int
 	sent    int
 	lost    map[string]int
@@ -44,8 +50,17 @@ type queue struct {
 	gone    time.Time // since when the collector is away, zero: it is not
 }
 
-func newQueue() *queue {
-	return &queue{wake: make(chan struct{}, 1), lost: make(map[string]int)}
+// entry is a span, and what became of it.
+type entry struct {
+	span   sdktrace.ReadOnlySpan
+	pushed time.Time
+	taken  atomic.Bool // the collector has decided about it
+	kept   atomic.Bool // a spool has it
+	lost   string      // the reason; guarded by queue.mu
+}
+
+func newQueue(spools ...*spooler) *queue {
+	return &queue{wake: make(chan struct{}, 1), lost: make(map[string]int), spools: spools}
 }
 
 func (q *queue) notify() {
@@ -60,15 +75,29 @@ func (q *queue) push(s sdktrace.ReadOnlySpan) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	q.emitted++
-	switch {
-	case q.closed, q.settled:
+	if q.closed || q.settled {
 		q.lost[lostAfterFlush]++
-	case len(q.spans) >= queueSpans:
-		q.lost[lostQueueFull]++
-	default:
-		q.spans = append(q.spans, s)
-		q.notify()
+		return
 	}
+	e := &entry{span: s, pushed: time.Now()}
+	if len(q.spools) > 0 {
+		q.kept = append(q.kept, e)
+	}
+	for _, p := range q.spools {
+		p.push(e)
+	}
+	if len(q.spans) >= queueSpans {
+		q.lose(e, lostQueueFull)
+		return
+	}
+	q.spans = append(q.spans, e)
+	q.notify()
+}
+
+// lose counts an entry. q.mu must be held.
+func (q *queue) lose(e *entry, reason string) {
+	e.lost = reason
+	q.lost[reason]++
 }
 
 // drop counts a span that never got as far as push.
@@ -93,23 +122,23 @@ func (q *queue) close() bool {
 
 // take removes the oldest spans, at least one and otherwise up to batchBytes.
 // It returns nothing and true when there will be nothing any more.
-func (q *queue) take() (batch []sdktrace.ReadOnlySpan, end bool) {
+func (q *queue) take() (batch []*entry, end bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	size := 0
 	n := 0
 	for n < len(q.spans) {
 		if n == 0 {
-			size = resourceSize(q.spans[0])
+			size = resourceSize(q.spans[0].span)
 		}
-		size += spanSize(q.spans[n])
+		size += spanSize(q.spans[n].span)
 		if n > 0 && size > batchBytes {
 			break
 		}
 		n++
 	}
 	batch = q.spans[:n:n]
-	q.spans = q.spans[n:]
+	q.spans, q.sending = q.spans[n:], batch
 	return batch, n == 0 && q.closed
 }
 
@@ -124,19 +153,29 @@ func (q *queue) idle() bool {
 	return done == q.emitted
 }
 
-// count settles a batch of n spans, of which lost did not arrive.
-func (q *queue) count(n, lost int, reason string, err error) {
+// count settles a batch, of which lost spans did not arrive. taken says that the
+// collector has decided about each of them: none is worth sending again.
+func (q *queue) count(batch []*entry, taken bool, lost int, reason string, err error) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if q.settled {
 		return
 	}
-	q.sent += n - lost
+	q.sending = nil
+	q.sent += len(batch) - lost
+	for i, e := range batch {
+		e.taken.Store(taken)
+		if i < lost {
+			q.lose(e, reason)
+		}
+	}
 	if lost > 0 {
-		q.lost[reason] += lost
 		q.err = err
 	}
 	q.why, q.whyErr = "", nil
+	for _, p := range q.spools {
+		p.notify()
+	}
 }
 
 // expect says why the rest would be lost if it were given up now.
@@ -155,19 +194,17 @@ func (q *queue) settle() {
 		return
 	}
 	q.settled = true
-	q.spans = nil
 	reason, err := q.why, q.whyErr
 	if reason == "" {
 		reason, err = lostTimeout, errTimeout
 	}
-	rest := q.emitted - q.sent
-	for _, n := range q.lost {
-		rest -= n
+	for _, rest := range [][]*entry{q.sending, q.spans} {
+		for _, e := range rest {
+			q.lose(e, reason)
+			q.err = err
+		}
 	}
-	if rest > 0 {
-		q.lost[reason] += rest
-		q.err = err
-	}
+	q.spans, q.sending = nil, nil
 }
 
 // away notes since when the collector is away; back that it answered.
@@ -194,10 +231,34 @@ func (q *queue) result(opened time.Time) Result {
 	if len(q.lost) > 0 {
 		r.Lost = maps.Clone(q.lost)
 	}
+	q.spooled(&r)
 	if !q.gone.IsZero() {
 		r.GoneAt = max(q.gone.Sub(opened), 1)
 	}
 	return r
+}
+
+// spooled tells of what did not arrive what the spools have. q.mu must be held.
+func (q *queue) spooled(r *Result) {
+	if !slices.ContainsFunc(q.spools, func(p *spooler) bool { return p.on.Load() }) {
+		return
+	}
+	for _, e := range q.kept {
+		if e.lost == "" || e.taken.Load() {
+			continue
+		}
+		if r.Lost[e.lost]--; r.Lost[e.lost] == 0 {
+			delete(r.Lost, e.lost)
+		}
+		if e.kept.Load() {
+			r.Spooled++
+		} else {
+			r.Lost[lostSpool]++
+		}
+	}
+	if len(r.Lost) == 0 {
+		r.Lost = nil
+	}
 }
 
 // spanSize is an estimate, from above, of a span's OTLP form: fixed fields

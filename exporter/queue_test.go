@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"go.opentelemetry.io/otel/attribute"
+	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	"go.opentelemetry.io/otel/trace"
 	"google.golang.org/protobuf/proto"
 )
@@ -53,11 +54,13 @@ func TestSizesAreEstimatedFromAbove(t *testing.T) {
 				sp.record(tracer)
 			}
 			batch, _ := q.take()
-			estimate := resourceSize(batch[0])
-			for _, s := range batch {
-				estimate += spanSize(s)
+			estimate := resourceSize(batch[0].span)
+			var spans []sdktrace.ReadOnlySpan
+			for _, e := range batch {
+				estimate += spanSize(e.span)
+				spans = append(spans, e.span)
 			}
-			if err := exp.ExportSpans(t.Context(), batch); err != nil {
+			if err := exp.ExportSpans(t.Context(), spans); err != nil {
 				t.Fatal(err)
 			}
 			if estimate < size || estimate > 4*size {

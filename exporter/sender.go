@@ -51,8 +51,12 @@ func (p *sender) close() {
 
 // deliver sends one batch, again and again while the failure may pass. It
 // returns false when it gave up on this batch and all behind it.
-func (p *sender) deliver(ctx context.Context, batch []sdktrace.ReadOnlySpan) bool {
+func (p *sender) deliver(ctx context.Context, batch []*entry) bool {
 	q := p.session.q
+	spans := make([]sdktrace.ReadOnlySpan, len(batch))
+	for i, e := range batch {
+		spans[i] = e.span
+	}
 	pause := minBackoff
 	for {
 		flushing, hopeless := p.flushing(), p.hopeless()
@@ -61,14 +65,14 @@ func (p *sender) deliver(ctx context.Context, batch []sdktrace.ReadOnlySpan) boo
 			limit = lastAttempt
 			p.redial()
 		}
-		out := p.attempt(ctx, batch, limit)
+		out := p.attempt(ctx, spans, limit)
 		p.note(ctx, out)
 		switch out.fate {
 		case fateSent:
-			q.count(len(batch), out.rejected, out.reason, out.err)
+			q.count(batch, true, out.rejected, out.reason, out.err)
 			return true
 		case fateFailed:
-			q.count(len(batch), len(batch), out.reason, out.err)
+			q.count(batch, false, len(batch), out.reason, out.err)
 			return true
 		}
 		q.expect(p.reason(), p.last.err)

@@ -30,16 +30,20 @@ type Session struct {
 }
 
 // Result is what became of a session's spans. Every span given to Emit is in
-// Sent or in Lost.
+// Sent, in Spooled or in Lost.
 type Result struct {
 	// Sent is the number of spans that the collector took.
 	Sent int
+	// Spooled is the number of spans that it did not take and that are in the
+	// spool, for the next start. With SpoolLog alone they are in the log.
+	Spooled int
 	// Lost is the number of spans by reason: "collector unreachable",
 	// "collector gone", "timeout", "resource exhausted", "collector refused",
 	// "rejected", "exporter failed", "exporter panicked", "queue full",
-	// "after flush". It is nil when nothing was lost.
+	// "after flush"; with a spool "spool" if that could not keep it either. It is
+	// nil when nothing was lost.
 	Lost map[string]int
-	// Err is the last error that lost spans.
+	// Err is the last error for which spans were not sent.
 	Err error
 	// GoneAt is when, since Open, a collector that had answered went away for
 	// good. Zero: it did not, or it never answered.
@@ -53,11 +57,12 @@ func (e *Exporter) Open() *Session {
 		return &Session{}
 	}
 	e.stopProbe()
+	e.stopRecovery()
 	ctx, cancel := context.WithCancel(context.Background())
 	s := &Session{
 		owner:    e,
 		opened:   time.Now(),
-		q:        newQueue(),
+		q:        newQueue(e.spools()...),
 		cancel:   cancel,
 		flushing: make(chan struct{}),
 		flushed:  make(chan struct{}),
@@ -92,7 +97,8 @@ func (s *Session) Emit(span Span) {
 // Flush sends what is queued, closes the exporter and says what became of all
 // spans. It takes at most 2 s, never passes ctx, and returns as soon as
 // nothing is left or nobody is there: a collector that has never answered and
-// refuses the connection is tried once more, for at most 100 ms.
+// refuses the connection is tried once more, for at most 100 ms. A spool is waited
+// for while each of its writes ends within 250 ms.
 //
 // Later calls wait for the first and return its result; their Lost also has
 // the spans that were emitted after it.
@@ -143,6 +149,9 @@ func (s *Session) flush(ctx context.Context) {
 	cut := time.AfterFunc(budget-budget/20, s.cancel)
 	defer cut.Stop()
 	close(s.flushing)
+	for _, p := range s.q.spools {
+		p.hurry(budget)
+	}
 	select {
 	case <-s.done:
 	default:
@@ -153,6 +162,12 @@ func (s *Session) flush(ctx context.Context) {
 	}
 	s.cancel()
 	s.q.settle()
+	for _, p := range s.q.spools {
+		p.end()
+	}
+	for _, p := range s.q.spools {
+		p.wait(ctx)
+	}
 	s.owner.mu.Lock()
 	delete(s.owner.sessions, s)
 	s.owner.mu.Unlock()
