@@ -18,6 +18,7 @@ const (
 	keyPeerAddress = "network.peer.address"
 	keyPeerPort    = "network.peer.port"
 	keyUserAgent   = "user_agent.original"
+	keyErrorType   = "error.type" // package exporter sets it but for killed runs
 
 	// Of the root.
 	keyOutcome    = "shutdown.outcome"

@@ -99,10 +99,10 @@ func (s *Shutdown) end(ctx context.Context) {
 		return
 	}
 	lost := s.session.Flush(ctx)
-	s.sentSpans(SpanCount{Sent: lost.Sent, Lost: lost.Lost, Summarised: s.spans.missed})
+	s.sentSpans(spanCount(lost, s.spans.missed))
 	s.t.release(s)
 	s.guard(s.followOutlived)
-	s.guard(func() { logLost(s.log, lost) })
+	s.guard(func() { logSpooled(s.log, lost); logLost(s.log, lost) })
 }
 
 // sentSpans adds to the report what became of the spans.

@@ -211,7 +211,7 @@ func (g *Group) Finish(ctx context.Context) *Report {
 			lost := g.session.Flush(ctx)
 			g.flushed(lost)
 			g.t.live.ended(g)
-			guard(g.t.cfg.log, func() { logLost(g.log, lost) })
+			guard(g.t.cfg.log, func() { logSpooled(g.log, lost); logLost(g.log, lost) })
 		}()
 		await(finishWithin(ctx), done)
 		g.mu.Lock()
@@ -238,7 +238,7 @@ func (g *Group) flushed(lost exporter.Result) {
 	defer g.mu.Unlock()
 	if g.result != nil {
 		r := *g.result
-		r.Spans = SpanCount{Sent: lost.Sent, Lost: lost.Lost, Summarised: r.Spans.Summarised}
+		r.Spans = spanCount(lost, r.Spans.Summarised)
 		g.result = &r
 	}
 }

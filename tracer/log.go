@@ -10,16 +10,20 @@ import (
 	"go.opentelemetry.io/otel/trace"
 
 	"github.com/gracetrace/gracetrace/exporter"
+	"github.com/gracetrace/gracetrace/internal/spool"
 	"github.com/gracetrace/gracetrace/internal/watch"
 )
 
 // The records of a shutdown. Their messages are constant.
 const (
-	logStarted   = "shutdown started"
-	logProgress  = "shutdown progress"
-	logFinished  = "shutdown finished"
-	logUnseen    = "not serving unseen"
-	logLostSpans = "shutdown spans lost"
+	logRecoveredRun = "spool recovered"
+	logNotRecovered = "spool not recovered"
+	logStarted      = "shutdown started"
+	logProgress     = "shutdown progress"
+	logFinished     = "shutdown finished"
+	logUnseen       = "not serving unseen"
+	logSpooledSpans = "shutdown spans spooled"
+	logLostSpans    = "shutdown spans lost"
 
 	logPanic        = "handler panicked"
 	logOutlivedRuns = "handler outlived shutdown"
@@ -117,6 +121,30 @@ func holderArgs(h *holder) []any {
 		args = append(args, "client", h.Client)
 	}
 	return append(args, "held_ms", millis(time.Duration(h.Held)))
+}
+
+// logSpooled comes where [logLost] does.
+func logSpooled(log func(slog.Level, string, ...any), r exporter.Result) {
+	if r.Spooled == 0 {
+		return
+	}
+	args := []any{"spans_spooled", r.Spooled, "spans_sent", r.Sent}
+	if r.Err != nil {
+		args = append(args, "err", r.Err)
+	}
+	log(slog.LevelWarn, logSpooledSpans, args...)
+}
+
+// logRecovered tells of each stop of which an earlier run left something.
+func logRecovered(log *slog.Logger, left *spool.Left, done spool.Recovered, err error) {
+	if err != nil {
+		log.Warn(logNotRecovered, "file", left.Name, "spans_sent", done.Spans, "err", err)
+		return
+	}
+	for _, run := range done.Runs {
+		log.Info(logRecoveredRun, "service_name", run.Service, "start", run.Start, "outcome", run.Outcome,
+			"verdict", run.Verdict, "spans_sent", done.Spans, "trace_id", run.TraceID)
+	}
 }
 
 // logLost comes after the verdict's record, which must not wait for a flush.

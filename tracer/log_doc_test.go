@@ -21,7 +21,8 @@ import (
 var loggedBy = map[string]string{
 	logPanic: "logPanicked", logOutlivedRuns: "logOutlived", logOutlivedOver: "logOutlivedEnded",
 	logStarted: "logStarted", logProgress: "logProgress", logFinished: "logFinished", logLostSpans: "logLost",
-	logUnseen: "logNotSeen",
+	logSpooledSpans: "logSpooled",
+	logUnseen:       "logNotSeen",
 }
 
 // logKeys returns the keys that a function of log.go writes: every literal in it

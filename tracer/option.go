@@ -32,13 +32,14 @@ type config struct {
 	resource *resource.Resource
 	uiURL    string
 	origin   origin
+	spool    spoolConfig
 }
 
 func newConfig(opts []Option, env bool) (*config, error) {
 	c := &config{log: slog.Default()}
 	var errs []error
 	if env {
-		errs = append(errs, c.readUIURL())
+		errs = append(errs, c.readUIURL(), c.readSpool())
 	}
 	for _, o := range opts {
 		if o == nil {

@@ -10,6 +10,8 @@ import (
 	"io"
 	"slices"
 	"strings"
+
+	"github.com/gracetrace/gracetrace/internal/spool"
 )
 
 const (
@@ -26,6 +28,8 @@ const (
 //   - what [Report.WriteJSON] writes;
 //   - OTLP JSON, as a collector's file exporter writes it: a TracesData object, or
 //     one on each line, of which the last may be torn;
+//   - a log in which such lines are among others, each with whatever a container
+//     runtime puts in front of it;
 //   - what Jaeger's UI downloads and its /api/traces answers: {"data": [...]};
 //   - what Jaeger's /api/v3/traces answers: {"result": {"resourceSpans": [...]}}.
 //
@@ -47,7 +51,9 @@ func readReports(r io.Reader, limit int64) ([]*Report, error) {
 	}
 	in := &input{data: bytes.TrimPrefix(data, []byte("\xef\xbb\xbf"))}
 	if err := in.values(); err != nil {
-		return nil, err
+		if in = fromLog(in.data); in == nil {
+			return nil, err
+		}
 	}
 	reports := slices.Concat(in.reports, in.spans.reports())
 	if len(reports) == 0 {
@@ -59,6 +65,24 @@ func readReports(r io.Reader, limit int64) ([]*Report, error) {
 		r.scrub()
 	}
 	return reports, nil
+}
+
+// fromLog reads the lines of a log that the spool has written. It returns nil if
+// there is none.
+func fromLog(data []byte) *input {
+	var lines []byte
+	damaged, err := spool.LogLines(bytes.NewReader(data), func(object []byte) {
+		lines = append(append(lines, object...), '\n')
+	})
+	in := &input{data: lines}
+	if err != nil || len(lines) == 0 || in.values() != nil {
+		return nil
+	}
+	if damaged > 0 {
+		in.notes = append(in.notes, Note{Kind: noteMissing, Text: fmt.Sprintf(
+			"%s of the log %s torn", amount(damaged, "line"), verb(damaged, "is", "are"))})
+	}
+	return in
 }
 
 // input is what is read, and what was found in it.

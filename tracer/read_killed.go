@@ -37,14 +37,14 @@ func (b *rebuilder) killed(orphans map[string][]*readSpan) *Report {
 	r.Notes = []Note{{Kind: noteMissing, Text: notEnded}}
 	for _, s := range b.ours(orphans) {
 		r.Phases = append(r.Phases, b.phase(s))
+	}
+	r.Checkpoints, _ = b.checkpoints()
+	for _, c := range r.Checkpoints {
+		r.Duration = max(r.Duration, c.Offset)
+	}
+	for _, s := range b.spans { // whatever ended, the process was there
 		r.Duration = max(r.Duration, b.at(s.end))
 	}
-	told, spans := b.checkpoints()
-	r.Checkpoints = told
-	for i, s := range spans {
-		r.Duration = max(r.Duration, told[i].Offset, b.at(s.end))
-	}
-	r.Duration = max(r.Duration, b.at(b.started.end))
 	b.openPhase()
 	r.Verdict = killedVerdict(r)
 	return r

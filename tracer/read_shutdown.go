@@ -26,10 +26,18 @@ func (t *readTrace) reports() (all []*Report) {
 	return append(all, rest.servers()...)
 }
 
-// servers finds the shutdowns of servers: more than one where several were stopped
+// servers makes a report of each shutdown of a server.
+func (t *readTrace) servers() (all []*Report) {
+	for _, b := range t.shutdowns() {
+		all = append(all, b.report())
+	}
+	return all
+}
+
+// shutdowns finds those of servers: more than one where several were stopped
 // together. Each has a root, or its end never came, and a span that says it has
 // started.
-func (t *readTrace) servers() (all []*Report) {
+func (t *readTrace) shutdowns() (all []*rebuilder) {
 	var roots, started []*readSpan
 	for _, s := range t.spans {
 		switch {
@@ -43,18 +51,27 @@ func (t *readTrace) servers() (all []*Report) {
 	sortSpans(started)
 	for _, root := range roots {
 		b := t.builder(root, root.start)
+		b.root = root
 		if i := nearest(started, root.start+1); i >= 0 {
 			b.started = started[i]
 			started = slices.Delete(started, i, i+1)
 		}
-		all = append(all, b.finished(root))
+		all = append(all, b)
 	}
 	for _, s := range started {
 		b := t.builder(s, s.start-1) // a root begins a tick before it
 		b.started = s
-		all = append(all, b.killed(t.orphans()))
+		all = append(all, b)
 	}
 	return all
+}
+
+// report is called once.
+func (b *rebuilder) report() *Report {
+	if b.root != nil {
+		return b.finished(b.root)
+	}
+	return b.killed(b.orphans())
 }
 
 // nearest is the place of the span that starts closest to a moment, or -1.
@@ -73,6 +90,7 @@ func nearest(list []*readSpan, at int64) int {
 type rebuilder struct {
 	*readTrace
 	base    int64     // the call
+	root    *readSpan // nil: its end never came
 	started *readSpan // nil: not sent, or lost
 	r       *Report
 	stacks  map[Stack]*readStack

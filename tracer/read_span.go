@@ -89,13 +89,15 @@ func sortSpans(list []*readSpan) {
 		}
 		return 1
 	}
-	born := func(s *readSpan) int64 { return s.end - s.duration(keyAge).Microseconds() }
 	slices.SortStableFunc(list, func(a, b *readSpan) int {
 		return cmp.Or(cmp.Compare(a.start, b.start), cmp.Compare(part(a), part(b)),
-			cmp.Compare(born(a), born(b)), cmp.Compare(a.peer(), b.peer()),
+			cmp.Compare(a.born(), b.born()), cmp.Compare(a.peer(), b.peer()),
 			cmp.Compare(a.name, b.name), cmp.Compare(a.id, b.id))
 	})
 }
+
+// born is when a holder began, which may be before the shutdown.
+func (s *readSpan) born() int64 { return s.end - s.duration(keyAge).Microseconds() }
 
 // spanIDText makes an id of size bytes hexadecimal. Jaeger has left zeros out
 // at its beginning.

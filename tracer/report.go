@@ -141,8 +141,10 @@ type Bar struct {
 
 // SpanCount is what became of a shutdown's spans.
 type SpanCount struct {
-	Sent int            `json:"sent"`
-	Lost map[string]int `json:"lost,omitempty"` // by reason
+	Sent int `json:"sent"`
+	// Spooled counts those that are kept for the next start.
+	Spooled int            `json:"spooled,omitempty"`
+	Lost    map[string]int `json:"lost,omitempty"` // by reason
 	// Summarised counts the holders that share a summary span.
 	Summarised int `json:"summarised,omitempty"`
 }

@@ -178,14 +178,21 @@ func stackLines(stacks []by[Stack]) (lines []string) {
 
 func lostLines(n SpanCount) []string {
 	lost := cutTotal(n.Lost)
-	if lost == 0 {
+	sent := fmt.Sprintf("%d sent", n.Sent)
+	if n.Spooled > 0 {
+		sent += fmt.Sprintf(", %d in the spool", n.Spooled)
+	}
+	switch {
+	case lost == 0 && n.Spooled == 0:
 		return nil
+	case lost == 0:
+		return []string{sent}
 	}
 	var reasons []string
 	for _, reason := range slices.Sorted(maps.Keys(n.Lost)) {
 		reasons = append(reasons, fmt.Sprintf("%d %s", n.Lost[reason], reason))
 	}
-	return []string{fmt.Sprintf("%d sent, %d lost (%s)", n.Sent, lost, strings.Join(reasons, ", "))}
+	return []string{fmt.Sprintf("%s, %d lost (%s)", sent, lost, strings.Join(reasons, ", "))}
 }
 
 // amount is a number of things.

@@ -56,15 +56,18 @@ func New(ctx context.Context, opts ...Option) (*Tracer, error) {
 	}
 	out, err := exporter.New(ctx, exporter.Config{
 		Logger: cfg.log, Factory: cfg.factory, Resource: cfg.resource,
-		Disabled:  hermetic.Is(ctx) && cfg.factory == nil,
+		Disabled: hermetic.Is(ctx) && cfg.factory == nil,
+		SpoolDir: cfg.spool.dir, SpoolLog: cfg.spool.log,
 		ScopeName: scopeName, ScopeVersion: version(), SchemaURL: schemaURL,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("tracer: %w", err)
 	}
-	return newTracer(&core{
+	t := newTracer(&core{
 		cfg: cfg, out: out, resets: countResets(), looker: looker{capture: stack.Capture},
-	}), nil
+	})
+	out.Recover(t.recoverLeft)
+	return t, nil
 }
 
 func newTracer(c *core) *Tracer {

@@ -32,12 +32,14 @@ and the verdict of each shutdown in it. It reads
   - a trace that Jaeger's UI downloaded (the Trace JSON of its menu), and what
     Jaeger's /api/traces and /api/v3/traces answer
   - OTLP JSON, one object or one on each line, as a collector's file exporter
-    writes it
+    and the spool write it
+  - a log with such lines in it: of a process with GRACETRACE_SPOOL=stderr
 
 Of a shutdown that was killed it shows what was told until then. Other traces
 in the file are left out.`,
 		Example: `  gracetrace report report.json
   curl -s localhost:16686/api/traces/$TRACE_ID | gracetrace report -
+  kubectl logs POD | gracetrace report -
   gracetrace report --html -o report.html trace.json`,
 		Args: oneFile,
 		RunE: func(cmd *cobra.Command, args []string) error {

@@ -70,7 +70,7 @@ what held it. Start with
 	root.CompletionOptions.HiddenDefaultCmd = true
 	root.SetVersionTemplate("gracetrace {{.Version}}\n")
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
-	root.AddCommand(newDemo(), newReport(), newCompare(), newServe(), newLoad())
+	root.AddCommand(newDemo(), newReport(), newCompare(), newRecover(), newServe(), newLoad())
 	root.SetHelpCommand(newHelp())
 	return root
 }

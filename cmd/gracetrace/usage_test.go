@@ -38,6 +38,9 @@ func TestUsage(t *testing.T) {
 		{"report a --fly", []string{"unknown flag: --fly"}},
 		{"compare a", []string{"want two files", "not 1"}},
 		{"compare - -", []string{"only one of the two can be standard input"}},
+		{"recover", []string{"want one DIR", "standard input", "not 0"}},
+		{"recover a b", []string{"want one DIR", "not 2"}},
+		{"recover - --timeout 0s", []string{"--timeout", `"0s"`}},
 		{"serve fly", []string{`unexpected argument "fly"`}},
 		{"serve --addr 50051", []string{"--addr", `"50051"`, "host:port"}},
 		{"serve --addr localhost:", []string{"--addr", `"localhost:"`, "host:port"}},
@@ -100,6 +103,9 @@ func TestFailure(t *testing.T) {
 			[]string{"OTEL_EXPORTER_OTLP_CERTIFICATE", missing},
 		},
 		{
+			"spool", "demo", []string{"GRACETRACE_SPOOL=stdout"}, []string{"GRACETRACE_SPOOL", `"stdout"`},
+		},
+		{
 			"Jaeger's UI", "demo", []string{"GRACETRACE_UI_URL=jaeger"},
 			[]string{"GRACETRACE_UI_URL", `"jaeger"`},
 		},
@@ -142,6 +148,7 @@ func TestHelpAndVersion(t *testing.T) {
 		"help report":  "OTLP JSON",
 		"help compare": "FILE#TRACE",
 		"load -h":      "--rate",
+		"recover -h":   "GRACETRACE_SPOOL_DIR",
 		"--version":    "gracetrace ",
 		"demo --list":  "handshake wait: ",
 	} {
