@@ -156,3 +156,23 @@ func TestGroupAtOnce(t *testing.T) {
 		}
 	}
 }
+
+// panicking is a listener whose Accept panics.
+type panicking struct{ *servertest.Listener }
+
+func (*panicking) Accept() (net.Conn, error) { panic(errBroken) }
+
+// TestGroupAcceptPanics: the member is named, and the others are stopped.
+func TestGroupAcceptPanics(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		closed := false
+		g, _ := group(t, 20*time.Second,
+			server.Member{Name: "web", HTTP: &http.Server{}, Listeners: listeners(&panicking{servertest.Listen()})},
+			server.Member{Name: "database", Close: func(context.Context) error { closed = true; return nil }},
+		)
+		err := g.Run(t.Context())
+		if wantError(t, "Run", err, "member web: panic: "); !errors.Is(err, errBroken) || !closed {
+			t.Errorf("Run: %v; the database was closed: %t", err, closed)
+		}
+	})
+}
