@@ -166,8 +166,9 @@ func (*panicking) Accept() (net.Conn, error) { panic(errBroken) }
 func TestGroupAcceptPanics(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		closed := false
+		bad := &panicking{servertest.Listen()}
 		g, _ := group(t, 20*time.Second,
-			server.Member{Name: "web", HTTP: &http.Server{}, Listeners: listeners(&panicking{servertest.Listen()})},
+			server.Member{Name: "web", HTTP: &http.Server{}, Listeners: listeners(bad)},
 			server.Member{Name: "database", Close: func(context.Context) error { closed = true; return nil }},
 		)
 		err := g.Run(t.Context())
