@@ -24,7 +24,7 @@ import (
 	"google.golang.org/protobuf/testing/protocmp"
 )
 
-// envKills is how often TestRecoverAfterKill kills: 100 to be sure, by default 20.
+// envKills is how often TestU39RecoverAfterKill kills: 100 to be sure, by default 20.
 const envKills = "GRACETRACE_TEST_KILLS"
 
 func kills(t *testing.T) int {
@@ -83,10 +83,10 @@ func (e *emitted) traces(t *testing.T) map[string][]*tracepb.Span {
 	return byTrace
 }
 
-// TestRecoverAfterKill: servers that are killed at random moments of their stop,
+// TestU39RecoverAfterKill: servers that are killed at random moments of their stop,
 // some with a collector and some without one. The next start sends what they could
 // not: of each run one whole trace that says how it ended, and why.
-func TestRecoverAfterKill(t *testing.T) {
+func TestU39RecoverAfterKill(t *testing.T) {
 	t.Parallel()
 	endpoint, collector := keeping(t)
 	nowhere := "OTEL_EXPORTER_OTLP_ENDPOINT=http://127.0.0.1:1"
