@@ -5,12 +5,9 @@ package server_test
 import (
 	"context"
 	"errors"
-	"os"
-	"os/exec"
 	"strings"
 	"testing"
 	"testing/synctest"
-	"time"
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials/insecure"
@@ -73,14 +70,7 @@ func panicInDrain() {
 // it would without us, with the same panic, and the trace has been sent and names
 // it.
 func TestPanicInDrain(t *testing.T) {
-	self, err := os.Executable()
-	if err != nil {
-		t.Fatal(err)
-	}
-	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
-	defer cancel()
-	cmd := exec.CommandContext(ctx, self)
-	cmd.Env = []string{envPanic + "=1"}
+	cmd, _ := rerun(t, envPanic)
 	out, err := cmd.CombinedOutput()
 	if code := cmd.ProcessState.ExitCode(); code != 2 {
 		t.Fatalf("exit code %d (%v), want a panic's 2:\n%s", code, err, out)

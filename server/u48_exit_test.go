@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"net"
 	"os"
-	"os/exec"
 	"strings"
 	"testing"
 	"time"
@@ -68,14 +67,7 @@ func exitAfterServe() {
 // TestU48Exit: log.Fatal right after Serve has returned (iotex-core #4903). All is
 // out by then: Serve waits for the end of the stop and for its flush.
 func TestU48Exit(t *testing.T) {
-	self, err := os.Executable()
-	if err != nil {
-		t.Fatal(err)
-	}
-	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
-	defer cancel()
-	cmd := exec.CommandContext(ctx, self)
-	cmd.Env = []string{envExit + "=1"}
+	cmd, _ := rerun(t, envExit)
 	out, err := cmd.CombinedOutput()
 	if code := cmd.ProcessState.ExitCode(); code != 1 {
 		t.Fatalf("exit code %d (%v), want log.Fatal's 1:\n%s", code, err, out)
