@@ -3,16 +3,11 @@
 package main
 
 import (
-	"bufio"
 	"context"
 	"io"
 	"net/http"
-	"os"
-	"os/exec"
 	"strings"
-	"syscall"
 	"testing"
-	"time"
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
@@ -20,59 +15,36 @@ import (
 	healthv1 "google.golang.org/grpc/health/grpc_health_v1"
 	"google.golang.org/grpc/status"
 
+	"github.com/gracetrace/gracetrace/examples/internal/program"
 	pb "github.com/gracetrace/gracetrace/proto/greeter/v1"
 )
 
-// runMain makes the test binary be the program.
-const runMain = "KUBERNETES_RUN_MAIN"
-
-func TestMain(m *testing.M) {
-	if os.Getenv(runMain) != "" {
-		main()
-		return
-	}
-	os.Exit(m.Run())
-}
+func TestMain(m *testing.M) { program.Main(m, main) }
 
 // TestLameDuck: for 5 s after a real SIGTERM a new client is served, a health check
 // says that the server is leaving, and the debug port says what lasts.
 func TestLameDuck(t *testing.T) {
-	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
-	defer cancel()
-	cmd := exec.CommandContext(ctx, os.Args[0])
-	cmd.Env = append(os.Environ(), runMain+"=1", "OTEL_SERVICE_NAME=greeter",
+	log, ctx := program.Start(t, nil, "OTEL_SERVICE_NAME=greeter",
 		"OTEL_TRACES_EXPORTER=none", "GRACETRACE_GRACE_PERIOD=25s")
-	stderr, err := cmd.StderrPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	lines := bufio.NewScanner(stderr)
-	awaitLine(t, lines, "serving")
+	log.Await("serving")
 	if got := check(ctx, t); got != healthv1.HealthCheckResponse_SERVING {
 		t.Errorf("health before the signal: %s", got)
 	}
 
-	if err := cmd.Process.Signal(syscall.SIGTERM); err != nil {
-		t.Fatal(err)
-	}
-	awaitLine(t, lines, "shutdown started")
+	log.Terminate()
+	log.Await("shutdown started")
 	if got := check(ctx, t); got != healthv1.HealthCheckResponse_NOT_SERVING {
 		t.Errorf("health in the lame duck: %s", got)
 	}
-	_, err = pb.NewGreeterClient(dial(t)).SayHello(ctx, &pb.SayHelloRequest{Name: "ada"})
+	_, err := pb.NewGreeterClient(dial(t)).SayHello(ctx, &pb.SayHelloRequest{Name: "ada"})
 	if status.Code(err) != codes.Unimplemented {
 		t.Errorf("SayHello: %v, want the code of UnimplementedGreeterServer", err)
 	}
 	if page := debugPage(ctx, t); !strings.Contains(page, "lame duck") {
 		t.Errorf("the debug port does not say what lasts:\n%s", page)
 	}
-	awaitLine(t, lines, "shutdown finished")
-	if err := cmd.Wait(); err != nil {
-		t.Errorf("the process ended with %v, want exit code 0", err)
-	}
+	log.Await("shutdown finished")
+	log.WantSuccess()
 }
 
 // dial opens a connection of its own.
@@ -112,17 +84,4 @@ func debugPage(ctx context.Context, t *testing.T) string {
 		t.Fatal(err)
 	}
 	return string(b)
-}
-
-// awaitLine reads what the program logs up to a line with text.
-func awaitLine(t *testing.T, lines *bufio.Scanner, text string) {
-	t.Helper()
-	var seen []string
-	for lines.Scan() {
-		if strings.Contains(lines.Text(), text) {
-			return
-		}
-		seen = append(seen, lines.Text())
-	}
-	t.Fatalf("the program ended without %q; it logged:\n%s", text, strings.Join(seen, "\n"))
 }

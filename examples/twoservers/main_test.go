@@ -3,19 +3,15 @@
 package main
 
 import (
-	"bufio"
 	"context"
 	"encoding/hex"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
-	"os"
-	"os/exec"
 	"slices"
 	"strings"
 	"sync"
-	"syscall"
 	"testing"
 	"time"
 
@@ -25,45 +21,26 @@ import (
 	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/protobuf/types/known/durationpb"
 
+	"github.com/gracetrace/gracetrace/examples/internal/program"
 	pb "github.com/gracetrace/gracetrace/proto/greeter/v1"
 )
 
-// runMain makes the test binary be the program.
-const runMain = "TWOSERVERS_RUN_MAIN"
-
-func TestMain(m *testing.M) {
-	if os.Getenv(runMain) != "" {
-		main()
-		return
-	}
-	os.Exit(m.Run())
-}
+func TestMain(m *testing.M) { program.Main(m, main) }
 
 // TestSIGTERM: the program is stopped while an RPC runs. The API drains, the
 // metrics can be read meanwhile, the database is closed last, the exit code is 0, and
 // all of it is one trace with a bar each.
 func TestSIGTERM(t *testing.T) {
-	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
-	defer cancel()
 	spans := collect(t)
-	cmd := exec.CommandContext(ctx, os.Args[0], "-api", "127.0.0.1:0", "-metrics", "127.0.0.1:0")
-	cmd.Env = append(os.Environ(), runMain+"=1", "OTEL_SERVICE_NAME=twoservers",
+	log, ctx := program.Start(t, []string{"-api", "127.0.0.1:0", "-metrics", "127.0.0.1:0"}, "OTEL_SERVICE_NAME=twoservers",
 		"OTEL_EXPORTER_OTLP_ENDPOINT=http://"+spans.address, "OTEL_EXPORTER_OTLP_INSECURE=true")
-	stderr, err := cmd.StderrPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	log := &program{t: t, lines: bufio.NewScanner(stderr)}
-	conn, err := grpc.NewClient(addressIn(log.await("serving member=api")),
+	conn, err := grpc.NewClient(addressIn(log.Await("serving member=api")),
 		grpc.WithTransportCredentials(insecure.NewCredentials()))
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer conn.Close()
-	metrics := "http://" + addressIn(log.await("serving member=metrics"))
+	metrics := "http://" + addressIn(log.Await("serving member=metrics"))
 
 	greeted := make(chan string, 1)
 	go func() {
@@ -73,24 +50,20 @@ func TestSIGTERM(t *testing.T) {
 	}()
 	for get(ctx, t, metrics) != "greeter_in_flight 1\ngreeter_served_total 0\n" {
 	}
-	if err := cmd.Process.Signal(syscall.SIGTERM); err != nil {
-		t.Fatal(err)
-	}
-	log.await("shutdown started")
+	log.Terminate()
+	log.Await("shutdown started")
 	if got := get(ctx, t, metrics); !strings.HasPrefix(got, "greeter_in_flight 1\n") {
 		t.Errorf("metrics while the API drains: %q", got)
 	}
 	if got, want := <-greeted, "hello, ada<nil>"; got != want {
 		t.Errorf("SayHello: %s, want %s", got, want)
 	}
-	log.await("database closed")
-	finished := log.await("members=3")
+	log.Await("database closed")
+	finished := log.Await("members=3")
 	if !strings.Contains(finished, "outcome=graceful") || !strings.Contains(finished, "api took 1.") {
 		t.Errorf("the last line: %s", finished)
 	}
-	if err := cmd.Wait(); err != nil {
-		t.Errorf("the process ended with %v, want exit code 0", err)
-	}
+	log.WantSuccess()
 	spans.wantBars(t, "member api", "member metrics", "member database")
 }
 
@@ -103,8 +76,8 @@ func TestAddressInUse(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer lis.Close()
-	cmd := exec.CommandContext(ctx, os.Args[0], "-api", lis.Addr().String(), "-metrics", "127.0.0.1:99999")
-	cmd.Env = append(os.Environ(), runMain+"=1", "OTEL_TRACES_EXPORTER=none")
+	cmd := program.Command(ctx, []string{"-api", lis.Addr().String(), "-metrics", "127.0.0.1:99999"},
+		"OTEL_TRACES_EXPORTER=none")
 	out, err := cmd.CombinedOutput()
 	if err == nil || cmd.ProcessState.ExitCode() != 1 {
 		t.Errorf("%v, want exit code 1", err)
@@ -117,26 +90,6 @@ func TestAddressInUse(t *testing.T) {
 			t.Errorf("it does not say %q:\n%s", want, out)
 		}
 	}
-}
-
-// program is what the program logs.
-type program struct {
-	t     *testing.T
-	lines *bufio.Scanner
-	seen  []string
-}
-
-// await reads up to a line with text.
-func (p *program) await(text string) string {
-	p.t.Helper()
-	for p.lines.Scan() {
-		p.seen = append(p.seen, p.lines.Text())
-		if strings.Contains(p.lines.Text(), text) {
-			return p.lines.Text()
-		}
-	}
-	p.t.Fatalf("the program ended without %q; it logged:\n%s", text, strings.Join(p.seen, "\n"))
-	return ""
 }
 
 // addressIn finds the address in a line of the log.
