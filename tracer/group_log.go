@@ -10,7 +10,7 @@ import (
 func (g *Group) logStarted() {
 	args := []any{}
 	if g.budget > 0 {
-		args = append(args, "budget_ms", millis(g.budget))
+		args = append(args, "budget_ms", millis(g.budget.Round(time.Millisecond)))
 	}
 	g.log(slog.LevelInfo, logStarted, args...)
 }

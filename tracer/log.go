@@ -53,7 +53,7 @@ func millis(d time.Duration) slog.Value {
 func (s *Shutdown) logStarted(o *watch.Outline) {
 	args := []any{"connections", o.Conns, "rpcs", o.RPCs}
 	if b := s.announced().Budget; b > 0 {
-		args = append(args, "budget_ms", millis(b))
+		args = append(args, "budget_ms", millis(b.Round(time.Millisecond)))
 	}
 	s.log(slog.LevelInfo, logStarted, args...)
 }
