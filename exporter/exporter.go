@@ -56,6 +56,8 @@ type Config struct {
 	ScopeName    string
 	ScopeVersion string
 	SchemaURL    string
+
+	dial dialer // of a network in memory, for tests; nil: the network's
 }
 
 // closeWait bounds how long Close waits for a user's exporter that ignores
@@ -131,7 +133,7 @@ func (e *Exporter) describe(enabled bool) error {
 	}
 	e.build = e.cfg.Factory
 	if e.build == nil {
-		e.build = newOTLP
+		e.build = otlpFactory(e.cfg.dial)
 		set, setErr := readSettings()
 		err = errors.Join(err, setErr)
 		e.endpoint = set.endpoint

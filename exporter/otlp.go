@@ -5,6 +5,7 @@ package exporter
 import (
 	"context"
 	"errors"
+	"net"
 	"sync/atomic"
 	"time"
 
@@ -57,18 +58,24 @@ type otlp struct {
 	watch
 }
 
-// newOTLP is the default factory. It reads the environment and the files
+// dialer connects to host:port.
+type dialer func(ctx context.Context, addr string) (net.Conn, error)
+
+// otlpFactory is the default factory. It reads the environment and the files
 // named in it each time, and dials nothing.
-func newOTLP(context.Context) (sdktrace.SpanExporter, error) {
-	set, err := readSettings()
-	if err != nil {
-		return nil, err
+func otlpFactory(dial dialer) factory {
+	return func(context.Context) (sdktrace.SpanExporter, error) {
+		set, err := readSettings()
+		if err != nil {
+			return nil, err
+		}
+		set.dial = dial
+		o := &otlp{set: set}
+		if err := o.dial(); err != nil {
+			return nil, err
+		}
+		return o, nil
 	}
-	o := &otlp{set: set}
-	if err := o.dial(); err != nil {
-		return nil, err
-	}
-	return o, nil
 }
 
 // dial makes the connection, idle as yet, and the exporter on it. The
@@ -95,6 +102,9 @@ func (o *otlp) dial() error {
 	}
 	if o.set.gzip {
 		opts = append(opts, grpc.WithDefaultCallOptions(grpc.UseCompressor(gzip.Name)))
+	}
+	if o.set.dial != nil {
+		opts = append(opts, grpc.WithContextDialer(o.set.dial))
 	}
 	conn, err := grpc.NewClient(o.set.target, opts...)
 	if err != nil {

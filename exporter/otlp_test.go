@@ -178,7 +178,7 @@ func TestRefusedConnectionAddsNoDelay(t *testing.T) {
 func TestRedialAsksTheNetworkAtOnce(t *testing.T) {
 	addr := refusedAddr(t)
 	clean(t, "OTEL_EXPORTER_OTLP_ENDPOINT", "http://"+addr)
-	exp, err := newOTLP(t.Context())
+	exp, err := otlpFactory(nil)(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -23,7 +23,7 @@ func TestSizesAreEstimatedFromAbove(t *testing.T) {
 	})
 	clean(t, "OTEL_EXPORTER_OTLP_ENDPOINT", "http://"+c.addr,
 		"OTEL_RESOURCE_ATTRIBUTES", "k8s.pod.name="+strings.Repeat("p", 300))
-	exp, err := newOTLP(t.Context())
+	exp, err := otlpFactory(nil)(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -20,6 +20,7 @@ type settings struct {
 	headers  map[string]string
 	gzip     bool
 	timeout  time.Duration // of one call; 0: none
+	dial     dialer        // nil: the network's
 
 	warnings []string
 }
