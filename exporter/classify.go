@@ -67,7 +67,15 @@ func (p *partialError) Error() string {
 
 // classify follows the retryable codes of the OTLP specification (Failures,
 // OTLP/gRPC), for gRPC exporters, and common network errors for others.
+//
+// What is left of err may be logged, see [scrub].
 func classify(err error, spans int) outcome {
+	out := judge(err, spans)
+	out.err = scrubbed(out.err)
+	return out
+}
+
+func judge(err error, spans int) outcome {
 	if err == nil {
 		return outcome{fate: fateSent}
 	}

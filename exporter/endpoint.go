@@ -75,14 +75,14 @@ func checkPort(name, shown, host, port string) error {
 	return nil
 }
 
-// redact hides user:password@ without relying on the URL being well-formed.
+// redact hides user:password@ without relying on the URL being well-formed: a
+// password that is not encoded may hold any character, a slash too.
 func redact(v string) string {
 	scheme, rest, found := strings.Cut(v, "://")
 	if !found {
 		scheme, rest = "", v
 	}
-	authority, _, _ := strings.Cut(rest, "/")
-	at := strings.LastIndex(authority, "@")
+	at := strings.LastIndex(rest, "@")
 	if at < 0 {
 		return v
 	}

@@ -116,7 +116,8 @@ func timeoutOf(v string) time.Duration {
 }
 
 // parseHeaders reads key=value pairs, values percent-encoded. Errors hold no
-// value and no member without a key: it may be the token itself.
+// value, and of a member only a name that can be a header's: what stands before
+// the '=' of a bare token in base64 may be most of it.
 func parseHeaders(name, v string) (map[string]string, error) {
 	headers := make(map[string]string)
 	for i, member := range strings.Split(v, ",") {
@@ -126,7 +127,7 @@ func parseHeaders(name, v string) (map[string]string, error) {
 			return nil, fmt.Errorf("%s: member %d has no '=' (values not shown)", name, i+1)
 		}
 		if !validHeaderKey(key) {
-			return nil, fmt.Errorf("%s: member %d: %q is not a header name", name, i+1, key)
+			return nil, fmt.Errorf("%s: member %d: not a header name before '=' (not shown)", name, i+1)
 		}
 		value, err := url.PathUnescape(value)
 		if err != nil {

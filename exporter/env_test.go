@@ -73,7 +73,7 @@ func TestBadValuesAreReportedByName(t *testing.T) {
 		{[]string{"OTEL_RESOURCE_ATTRIBUTES", "=1"}, "want key=value"},
 		{[]string{headers, "secret"}, "member 1 has no '='"},
 		{[]string{headers, "a=secret,"}, "member 2 has no '='"},
-		{[]string{headers, "a b=secret"}, `"a b" is not a header name`},
+		{[]string{headers, "a b=secret"}, "member 1: not a header name"},
 		{[]string{headers, "a=secret%zz"}, `header "a": bad percent-encoding`},
 		{[]string{headers, "a=secret%0d"}, ""},
 		{[]string{headers, "a=secr%0det"}, `header "a": not printable`},

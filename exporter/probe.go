@@ -70,9 +70,9 @@ func (e *Exporter) report(answered bool, err error) {
 	case err == nil, answered && !refusesAll(err):
 		e.log.Info("trace export ready", "endpoint", endpoint)
 	case answered:
-		e.log.Warn("trace export refused", "endpoint", endpoint, "err", err)
+		e.log.Warn("trace export refused", "endpoint", endpoint, "err", scrubbed(err))
 	default:
-		e.log.Warn("trace export not reachable", "endpoint", endpoint, "err", err)
+		e.log.Warn("trace export not reachable", "endpoint", endpoint, "err", scrubbed(err))
 	}
 }
 

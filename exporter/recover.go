@@ -100,7 +100,7 @@ func (e *Exporter) Send(ctx context.Context, messages []*tracepb.TracesData, too
 	}
 	exp, err := safeBuild(ctx, e.build)
 	if err != nil {
-		return err
+		return scrubbed(err)
 	}
 	defer safeShutdown(exp)
 	s := &resender{exp: exp}

@@ -111,7 +111,7 @@ func notBuilt(err error, spans int) outcome {
 	if out.reason == lostPanicked {
 		return out
 	}
-	return outcome{fate: fateUnreachable, reason: lostFailed, err: err}
+	return outcome{fate: fateUnreachable, reason: lostFailed, err: out.err}
 }
 
 // note keeps what the outcome tells about the collector.
