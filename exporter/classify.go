@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -40,13 +41,16 @@ const (
 	fateUnreachable      // transient: no connection, or the peer is not ready
 	fateTimeout          // transient: no answer in time
 	fateThrottled        // transient: the collector said when to come back
+	fateTooLarge         // it never takes so large a request: a smaller one may pass
+	fateExhausted        // too much for it now, who knows of what: smaller and later
 	fateFailed           // final
 )
 
 type outcome struct {
 	fate       fate
-	reason     string // of the loss, for fateFailed and a partial fateSent
+	reason     string // of the loss, but for transient ones
 	rejected   int    // of a batch that was sent
+	barred     bool   // fateFailed is about who sends, not about what
 	retryAfter time.Duration
 	err        error
 }
@@ -93,6 +97,8 @@ func judge(err error, spans int) outcome {
 	switch {
 	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
 		return outcome{fate: fateTimeout, err: err}
+	case tellsTooLarge(err.Error()):
+		return outcome{fate: fateTooLarge, reason: lostExhausted, err: err}
 	case isNetwork(err):
 		return outcome{fate: fateUnreachable, err: err}
 	}
@@ -100,6 +106,9 @@ func judge(err error, spans int) outcome {
 }
 
 func classifyStatus(st *status.Status, err error) outcome {
+	if tellsTooLarge(st.Message()) {
+		return outcome{fate: fateTooLarge, reason: lostExhausted, err: err}
+	}
 	switch st.Code() {
 	case codes.Unavailable, codes.Aborted, codes.OutOfRange, codes.DataLoss:
 		d, _ := retryDelay(st)
@@ -110,10 +119,37 @@ func classifyStatus(st *status.Status, err error) outcome {
 		if d, ok := retryDelay(st); ok {
 			return outcome{fate: fateThrottled, retryAfter: d, err: err}
 		}
-		return outcome{fate: fateFailed, reason: lostExhausted, err: err}
+		return outcome{fate: fateExhausted, reason: lostExhausted, err: err}
+	case codes.Unauthenticated, codes.PermissionDenied, codes.Unimplemented:
+		return outcome{fate: fateFailed, reason: lostRefused, barred: true, err: err}
 	}
 	return outcome{fate: fateFailed, reason: lostRefused, err: err}
 }
+
+// largeTexts are what servers say of a message that is too large for them, in
+// lower case. The status alone does not tell: grpc's servers answer
+// ResourceExhausted, as a memory limiter does, Rust's answer OutOfRange, and
+// gateways hand on the words of those behind them with a status of their own.
+var largeTexts = []string{
+	"larger than max",                                // grpc-go, C++, Python, Node; our own client
+	"exceeds maximum size",                           // Java
+	"exceeds the maximum",                            // .NET
+	"message length too large",                       // Rust
+	"body too large",                                 // Go's net/http
+	"413 (request entity too large)",                 // grpc-go, of a proxy that speaks HTTP
+	"413 request entity too large",                   // HTTP
+	"413 payload too large", "413 content too large", // RFC 7231, RFC 9110
+}
+
+// tellsTooLarge reports whether an answer is about the size of the message.
+func tellsTooLarge(text string) bool {
+	text = strings.ToLower(text[:min(len(text), maxTold)])
+	return slices.ContainsFunc(largeTexts, func(s string) bool { return strings.Contains(text, s) })
+}
+
+// maxTold bounds what is read and told of an answer, in bytes: it is the
+// collector's, and may be anything.
+const maxTold = 512
 
 // retryDelay reads google.rpc.RetryInfo by its method: importing errdetails
 // would put one more module into users' builds.

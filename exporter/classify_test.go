@@ -9,6 +9,7 @@ import (
 	"io"
 	"net"
 	"net/url"
+	"strings"
 	"testing"
 	"time"
 
@@ -39,6 +40,8 @@ func throttled(code codes.Code) error {
 
 func TestClassify(t *testing.T) {
 	wrap := func(err error) error { return fmt.Errorf("traces export: %w", err) }
+	exhausted := outcome{fate: fateExhausted, reason: lostExhausted}
+	tooLarge := outcome{fate: fateTooLarge, reason: lostExhausted}
 	for _, tt := range []struct {
 		err  error
 		want outcome
@@ -49,10 +52,23 @@ func TestClassify(t *testing.T) {
 		{errors.Join(status.Error(codes.Aborted, "")), outcome{fate: fateUnreachable}},
 		{throttled(codes.Unavailable), outcome{fate: fateUnreachable, retryAfter: 3 * time.Second}},
 		{throttled(codes.ResourceExhausted), outcome{fate: fateThrottled, retryAfter: 3 * time.Second}},
-		{status.Error(codes.ResourceExhausted, ""), outcome{fate: fateFailed, reason: lostExhausted}},
+		{status.Error(codes.ResourceExhausted, ""), exhausted},
+		{wrap(status.Error(codes.ResourceExhausted, "data refused due to high memory usage")), exhausted},
+		// grpc-go, its client, grpc-java, Rust's tonic, a gateway that hands it on, nginx.
+		{status.Error(codes.ResourceExhausted, "grpc: received message larger than max (5 vs. 4)"), tooLarge},
+		{status.Error(codes.ResourceExhausted, "trying to send message larger than max (5 vs. 4)"), tooLarge},
+		{status.Error(codes.ResourceExhausted, "gRPC message exceeds maximum size 4: 5"), tooLarge},
+		{status.Error(codes.OutOfRange, "Error, message length too large: found 5 bytes"), tooLarge},
+		{status.Error(codes.Internal, "grpc: received message larger than max (5 vs. 4)"), tooLarge},
+		{status.Error(codes.Unknown, "unexpected HTTP status code received from server: "+
+			"413 (Request Entity Too Large)"), tooLarge},
+		{errors.New("failed to send to http://c/v1/traces: 413 Request Entity Too Large"), tooLarge},
+		{status.Error(codes.Internal, strings.Repeat("x", maxTold)+"larger than max"),
+			outcome{fate: fateFailed, reason: lostRefused}},
 		{status.Error(codes.DeadlineExceeded, ""), outcome{fate: fateTimeout}},
 		{wrap(context.DeadlineExceeded), outcome{fate: fateTimeout}},
-		{status.Error(codes.PermissionDenied, ""), outcome{fate: fateFailed, reason: lostRefused}},
+		{status.Error(codes.PermissionDenied, ""),
+			outcome{fate: fateFailed, reason: lostRefused, barred: true}},
 		{status.Error(codes.Internal, ""), outcome{fate: fateFailed, reason: lostRefused}},
 		{&url.Error{Op: "Post", Err: errRefused}, outcome{fate: fateUnreachable}},
 		{wrap(&net.DNSError{Err: "no such host"}), outcome{fate: fateUnreachable}},

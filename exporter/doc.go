@@ -34,6 +34,8 @@
 //   - [Session.Emit] never blocks. [Session.Flush] takes at most two seconds,
 //     never passes its context, and adds no delay when there is no collector.
 //   - Every span is in [Result], as sent, as spooled or as lost for a reason.
+//   - A request that is too large for the collector, or too much for it now, is
+//     halved and sent again, down to one span; the size that it takes is kept to.
 //   - With [Config.SpoolDir] spans are written before they are sent, in a
 //     goroutine of its own: a disk that is full or hangs is said once, counted,
 //     and holds Flush for at most 250 ms.
@@ -43,7 +45,6 @@
 //   - OTLP over gRPC only; http/protobuf and http/json are reported by New.
 //   - Nothing is kept on disk by default: what the collector did not take is lost.
 //   - A spool survives the process, not the machine: it is not synced.
-//   - A batch that a collector finds too large is not split and sent again.
 //   - An exporter from [Config.Factory] that ignores its context keeps its
 //     goroutine after Flush has given up on it.
 //   - The SDK prints one line through the global error handler for a value of

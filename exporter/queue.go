@@ -56,6 +56,7 @@ type entry struct {
 	pushed time.Time
 	taken  atomic.Bool // the collector has decided about it
 	kept   atomic.Bool // a spool has it
+	alone  int         // how often it was refused alone while others passed; the sender's
 	lost   string      // the reason; guarded by queue.mu
 }
 
@@ -120,26 +121,50 @@ func (q *queue) close() bool {
 	return true
 }
 
-// take removes the oldest spans, at least one and otherwise up to batchBytes.
+// batch is what goes out in one request, in the estimate of [spanSize].
+type batch struct {
+	entries []*entry
+	size    int
+}
+
+// take removes the oldest spans, at least one and otherwise up to room bytes.
 // It returns nothing and true when there will be nothing any more.
-func (q *queue) take() (batch []*entry, end bool) {
+func (q *queue) take(room int) (b batch, end bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	size := 0
 	n := 0
 	for n < len(q.spans) {
+		more := spanSize(q.spans[n].span)
 		if n == 0 {
-			size = resourceSize(q.spans[0].span)
+			more += resourceSize(q.spans[0].span)
 		}
-		size += spanSize(q.spans[n].span)
-		if n > 0 && size > batchBytes {
+		if n > 0 && b.size+more > room {
 			break
 		}
+		b.size += more
 		n++
 	}
-	batch = q.spans[:n:n]
-	q.spans, q.sending = q.spans[n:], batch
-	return batch, n == 0 && q.closed
+	b.entries = q.spans[:n:n]
+	q.spans, q.sending = q.spans[n:], b.entries
+	return b, n == 0 && q.closed
+}
+
+// back puts what was taken in front of all others again, later behind them.
+func (q *queue) back(taken []*entry)  { q.putBack(taken, true) }
+func (q *queue) later(taken []*entry) { q.putBack(taken, false) }
+
+func (q *queue) putBack(taken []*entry, front bool) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.settled {
+		return
+	}
+	q.sending = nil
+	if front {
+		q.spans = slices.Concat(taken, q.spans)
+	} else {
+		q.spans = append(q.spans, taken...)
+	}
 }
 
 // idle reports whether nothing waits and nothing is in flight.
@@ -207,7 +232,7 @@ func (q *queue) settle() {
 	q.spans, q.sending = nil, nil
 }
 
-// away notes since when the collector is away; back that it answered.
+// away notes since when the collector is away; answered that it is not.
 func (q *queue) away(since time.Time) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -216,7 +241,7 @@ func (q *queue) away(since time.Time) {
 	}
 }
 
-func (q *queue) back() {
+func (q *queue) answered() {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if !q.settled {

@@ -53,7 +53,8 @@ func TestSizesAreEstimatedFromAbove(t *testing.T) {
 			for range 50 {
 				sp.record(tracer)
 			}
-			batch, _ := q.take()
+			b, _ := q.take(batchBytes)
+			batch := b.entries
 			estimate := resourceSize(batch[0].span)
 			var spans []sdktrace.ReadOnlySpan
 			for _, e := range batch {

@@ -87,14 +87,15 @@ func (e *Exporter) awaitRecovery() {
 	}
 }
 
-// Send sends spans of another run as they are, one message after another, and
-// calls took after each that the collector has decided about. What may pass is
-// tried again until ctx is over; the error is of the first message that was not
-// taken. With a [Config.Factory] the spans are made anew, which a backend that
-// compares the bytes of two copies may see.
+// Send sends spans of another run as they are, and calls took with the place of each
+// line that the collector has decided about. What may pass is tried again until ctx
+// is over. A line that is refused for good does not keep the others: the error is
+// the first of these, and so what is left is worth keeping. With a [Config.Factory]
+// the spans are made anew, which a backend that compares the bytes of two copies may
+// see.
 //
 // Package tracer calls it.
-func (e *Exporter) Send(ctx context.Context, messages []*tracepb.TracesData, took func(i int)) error {
+func (e *Exporter) Send(ctx context.Context, lines []*tracepb.TracesData, took func(line int)) error {
 	if !e.enabled {
 		return errors.New("spans are not exported: see OTEL_SDK_DISABLED and OTEL_TRACES_EXPORTER")
 	}
@@ -103,12 +104,5 @@ func (e *Exporter) Send(ctx context.Context, messages []*tracepb.TracesData, too
 		return scrubbed(err)
 	}
 	defer safeShutdown(exp)
-	s := &resender{exp: exp}
-	for i, td := range messages {
-		if err := s.send(ctx, td); err != nil {
-			return err
-		}
-		took(i)
-	}
-	return nil
+	return newResender(exp, lines, took).send(ctx)
 }

@@ -3,6 +3,7 @@
 package exporter
 
 import (
+	"cmp"
 	"context"
 	"slices"
 	"time"
@@ -14,6 +15,7 @@ import (
 	coltracepb "go.opentelemetry.io/proto/otlp/collector/trace/v1"
 	commonpb "go.opentelemetry.io/proto/otlp/common/v1"
 	tracepb "go.opentelemetry.io/proto/otlp/trace/v1"
+	"google.golang.org/protobuf/proto"
 
 	"github.com/gracetrace/gracetrace/internal/otlpjson"
 )
@@ -40,48 +42,194 @@ func (o *otlp) sendProto(ctx context.Context, spans []*tracepb.ResourceSpans) er
 	return err
 }
 
-// resendLimit is the longest pause between two attempts: nobody waits for it.
-const resendLimit = 5 * time.Second
+const (
+	// resendLimit is the longest pause between two attempts: nobody waits for it.
+	resendLimit = 5 * time.Second
+	// resendBytes is what is sent at once.
+	resendBytes = 1 << 20
+	// finalRow is how many requests that are refused for good, in a row, say that
+	// this collector will not have any.
+	finalRow = 32
+)
 
-// resender sends messages, again and again while the failure may pass.
-type resender struct{ exp sdktrace.SpanExporter }
+// piece is a line that is to be sent, or a part of one.
+type piece struct {
+	td    *tracepb.TracesData
+	line  int
+	alone int // how often it was refused alone, which may pass
+}
 
-func (r *resender) send(ctx context.Context, td *tracepb.TracesData) error {
-	pause := minBackoff
-	for {
-		out := r.attempt(ctx, td)
-		switch {
-		case out.fate == fateSent: // rejected spans would be rejected again
-			return nil
-		case out.fate == fateFailed, ctx.Err() != nil:
-			return out.err
+// resender sends what another run has left. A line that cannot be sent is tried
+// again after all others, or put aside: it never keeps them.
+type resender struct {
+	exp    sdktrace.SpanExporter
+	took   func(line int)
+	pieces []piece
+	open   []int // of each line, its pieces that the collector has not decided about
+	window window
+	pause  time.Duration
+	row    int   // requests that were refused for good since the last that was taken
+	err    error // for which a line was put aside
+}
+
+func newResender(exp sdktrace.SpanExporter, lines []*tracepb.TracesData, took func(int)) *resender {
+	r := &resender{
+		exp: exp, took: took, open: make([]int, len(lines)),
+		window: newWindow(resendBytes), pause: minBackoff,
+	}
+	for i, td := range lines {
+		r.pieces = append(r.pieces, piece{td: td, line: i})
+		r.open[i] = 1
+	}
+	return r
+}
+
+// send returns the first error for which a line was put aside, or the last one
+// when ctx is over.
+func (r *resender) send(ctx context.Context) error {
+	for len(r.pieces) > 0 {
+		group, size := r.take()
+		out := r.attempt(ctx, group)
+		switch out.fate {
+		case fateSent: // rejected spans would be rejected again
+			r.window.taken(size)
+			r.pause, r.row = minBackoff, 0
+			r.decided(group)
+		case fateTooLarge:
+			r.window.tooLarge(size)
+			if !r.split(group) {
+				r.decided(group) // no collector with this limit ever takes it
+			}
+		case fateFailed:
+			r.window.refused(size)
+			if r.row++; r.row >= finalRow || out.barred {
+				return out.err
+			}
+			if !r.split(group) {
+				r.err = cmp.Or(r.err, out.err)
+			}
+		default:
+			if ctx.Err() != nil || !r.later(ctx, group, size, out) {
+				return out.err
+			}
 		}
-		t := time.NewTimer(max(pause, out.retryAfter))
-		select {
-		case <-t.C:
-		case <-ctx.Done():
-			t.Stop()
-			return out.err
+	}
+	return r.err
+}
+
+// take removes the next pieces, at least one.
+func (r *resender) take() (group []piece, size int) {
+	n := 0
+	for n < len(r.pieces) {
+		more := proto.Size(r.pieces[n].td)
+		if n > 0 && size+more > r.window.room {
+			break
 		}
-		if c, ok := r.exp.(connector); ok {
-			_ = c.redial() // The next attempt meets the same error.
+		size += more
+		n++
+	}
+	group, r.pieces = r.pieces[:n:n], r.pieces[n:]
+	return group, size
+}
+
+// decided counts pieces that the collector has, or never will have.
+func (r *resender) decided(group []piece) {
+	for _, p := range group {
+		if r.open[p.line]--; r.open[p.line] == 0 {
+			r.took(p.line)
 		}
-		pause = min(2*pause, resendLimit)
 	}
 }
 
-func (r *resender) attempt(ctx context.Context, td *tracepb.TracesData) outcome {
+// split puts a group back, to be sent in smaller ones: a single piece as two. It
+// returns false if it is one span.
+func (r *resender) split(group []piece) bool {
+	if len(group) == 1 {
+		p := group[0]
+		n := spansIn(p.td)
+		if n < 2 {
+			return false
+		}
+		r.open[p.line]++
+		group = []piece{
+			{td: part(p.td, 0, n/2), line: p.line}, {td: part(p.td, n/2, n), line: p.line},
+		}
+	}
+	r.pieces = slices.Concat(group, r.pieces)
+	return true
+}
+
+// later has a group sent again, after a pause and behind all others: it may be
+// what the collector fails on. It returns false when the time is over.
+func (r *resender) later(ctx context.Context, group []piece, size int, out outcome) bool {
+	r.window.refused(size)
+	switch {
+	case out.fate != fateExhausted:
+		r.pieces = append(r.pieces, group...)
+	case r.split(group):
+	default:
+		p := group[0]
+		if p.alone++; p.alone >= aloneLimit {
+			r.err = cmp.Or(r.err, out.err)
+			break
+		}
+		r.pieces = append(r.pieces, p)
+	}
+	t := time.NewTimer(max(r.pause, out.retryAfter))
+	defer t.Stop()
+	select {
+	case <-t.C:
+	case <-ctx.Done():
+		return false
+	}
+	if c, ok := r.exp.(connector); ok && out.fate != fateExhausted {
+		_ = c.redial() // The next attempt meets the same error.
+	}
+	r.pause = min(2*r.pause, resendLimit)
+	return true
+}
+
+func (r *resender) attempt(ctx context.Context, group []piece) outcome {
 	ctx, cancel := context.WithTimeout(ctx, attemptLimit)
 	defer cancel()
+	td := new(tracepb.TracesData)
+	for _, p := range group {
+		td.ResourceSpans = append(td.ResourceSpans, p.td.GetResourceSpans()...)
+	}
 	err := safely(func() error {
 		if p, ok := r.exp.(protoSender); ok {
 			return p.sendProto(ctx, td.GetResourceSpans())
 		}
 		return r.exp.ExportSpans(ctx, remade(td))
 	})
-	n := 0
+	return classify(err, spansIn(td))
+}
+
+func spansIn(td *tracepb.TracesData) (n int) {
 	otlpjson.Each(td, func(*tracepb.ResourceSpans, *tracepb.ScopeSpans, *tracepb.Span) { n++ })
-	return classify(err, n)
+	return n
+}
+
+// part is the spans from one place to another, in what they are in.
+func part(td *tracepb.TracesData, from, to int) *tracepb.TracesData {
+	out := new(tracepb.TracesData)
+	at := 0
+	for _, rs := range td.GetResourceSpans() {
+		some := &tracepb.ResourceSpans{Resource: rs.GetResource(), SchemaUrl: rs.GetSchemaUrl()}
+		for _, ss := range rs.GetScopeSpans() {
+			n := len(ss.GetSpans())
+			lo, hi := max(from-at, 0), min(to-at, n)
+			if at += n; lo < hi {
+				some.ScopeSpans = append(some.ScopeSpans, &tracepb.ScopeSpans{
+					Scope: ss.GetScope(), SchemaUrl: ss.GetSchemaUrl(), Spans: ss.GetSpans()[lo:hi],
+				})
+			}
+		}
+		if len(some.GetScopeSpans()) > 0 {
+			out.ResourceSpans = append(out.ResourceSpans, some)
+		}
+	}
+	return out
 }
 
 // remade are the spans for an exporter that takes the SDK's only.

@@ -27,6 +27,8 @@ type sender struct {
 	worked  bool // one answered in this session
 	refused bool // a connection was refused, or could not be made
 	last    outcome
+	window  window
+	alone   int // spans refused alone since the last one was taken
 }
 
 // open builds the exporter and has it dial, before there is a span to send.
@@ -50,11 +52,12 @@ func (p *sender) close() {
 }
 
 // deliver sends one batch, again and again while the failure may pass. It
-// returns false when it gave up on this batch and all behind it.
-func (p *sender) deliver(ctx context.Context, batch []*entry) bool {
+// returns false when it gave up on this batch and all behind it. A batch that is too
+// much is put back: the next one is smaller.
+func (p *sender) deliver(ctx context.Context, b batch) bool {
 	q := p.session.q
-	spans := make([]sdktrace.ReadOnlySpan, len(batch))
-	for i, e := range batch {
+	spans := make([]sdktrace.ReadOnlySpan, len(b.entries))
+	for i, e := range b.entries {
 		spans[i] = e.span
 	}
 	pause := minBackoff
@@ -69,16 +72,23 @@ func (p *sender) deliver(ctx context.Context, batch []*entry) bool {
 		p.note(ctx, out)
 		switch out.fate {
 		case fateSent:
-			q.count(batch, true, out.rejected, out.reason, out.err)
+			p.alone = 0
+			p.window.taken(b.size)
+			q.count(b.entries, true, out.rejected, out.reason, out.err)
 			return true
 		case fateFailed:
-			q.count(batch, false, len(batch), out.reason, out.err)
+			q.count(b.entries, false, len(b.entries), out.reason, out.err)
 			return true
+		case fateTooLarge, fateExhausted:
+			return p.smaller(ctx, b, out)
 		}
 		q.expect(p.reason(), p.last.err)
 		giveUp := flushing && (hopeless || p.hopeless())
-		if giveUp || !p.sleep(ctx, max(pause, out.retryAfter), flushing || out.retryAfter > 0) {
+		if giveUp {
 			q.settle()
+			return false
+		}
+		if !p.pause(ctx, max(pause, out.retryAfter), flushing || out.retryAfter > 0) {
 			return false
 		}
 		if out.fate == fateTimeout {
@@ -131,7 +141,7 @@ func (p *sender) note(ctx context.Context, out outcome) {
 	switch {
 	case out.fate == fateTimeout: // Slow or away: it does not tell.
 	case out.fate != fateUnreachable:
-		p.session.q.back()
+		p.session.q.answered()
 	case p.known():
 		since := time.Now()
 		if watched && !w.lostAt().IsZero() {

@@ -176,15 +176,17 @@ func (s *Session) flush(ctx context.Context) {
 // run is the session's one goroutine.
 func (s *Session) run(ctx context.Context) {
 	defer close(s.done)
-	p := &sender{session: s, build: s.owner.build, before: s.owner.answered.Load}
+	p := &sender{
+		session: s, build: s.owner.build, before: s.owner.answered.Load, window: newWindow(batchBytes),
+	}
 	defer p.close()
 	p.open(ctx)
 	for {
-		batch, end := s.q.take()
+		batch, end := s.q.take(p.window.room)
 		switch {
 		case end:
 			return
-		case len(batch) > 0:
+		case len(batch.entries) > 0:
 			if !p.deliver(ctx, batch) {
 				return
 			}

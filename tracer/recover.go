@@ -9,14 +9,10 @@ import (
 
 	commonpb "go.opentelemetry.io/proto/otlp/common/v1"
 	tracepb "go.opentelemetry.io/proto/otlp/trace/v1"
-	"google.golang.org/protobuf/proto"
 
 	"github.com/gracetrace/gracetrace/internal/otlpjson"
 	"github.com/gracetrace/gracetrace/internal/spool"
 )
-
-// messageSize bounds what is sent at once, in bytes. A collector takes 4 MiB.
-const messageSize = 1 << 20
 
 // Recover sends what is left of earlier runs, byte by byte as they would have, and
 // ends those that were killed: see [WithSpool]. A file is removed when the
@@ -30,12 +26,12 @@ func (t *Tracer) Recover(ctx context.Context, left *spool.Left, dry bool) (spool
 	if dry {
 		return r.done, nil
 	}
-	messages, of := r.messages()
+	spans, of := r.toSend()
 	sent := 0
-	err := t.out.Send(ctx, messages, func(i int) {
-		sent += spansIn(messages[i])
-		for _, line := range of[i] {
-			_ = left.Took(line) // it would be sent again
+	err := t.out.Send(ctx, spans, func(i int) {
+		sent += spansIn(spans[i])
+		if of[i] != nil {
+			_ = left.Took(of[i]) // it would be sent again
 		}
 	})
 	r.done.Spans = sent
@@ -139,22 +135,13 @@ func protoAttr(a attr) *commonpb.KeyValue {
 	return &commonpb.KeyValue{Key: a.key, Value: v}
 }
 
-// messages are what is to be sent, and the lines that each consists of.
-func (r *recovering) messages() (all []*tracepb.TracesData, of [][]*spool.Line) {
-	size := messageSize
+// toSend is what is to be sent, and the line that each is; nil of an end.
+func (r *recovering) toSend() (all []*tracepb.TracesData, of []*spool.Line) {
 	for i := range r.left.Lines {
 		line := &r.left.Lines[i]
-		if line.Taken || len(line.Traces.GetResourceSpans()) == 0 {
-			continue
+		if !line.Taken && len(line.Traces.GetResourceSpans()) > 0 {
+			all, of = append(all, line.Traces), append(of, line)
 		}
-		n := proto.Size(line.Traces)
-		if size += n; size > messageSize {
-			size = n
-			all, of = append(all, new(tracepb.TracesData)), append(of, nil)
-		}
-		last := len(all) - 1
-		all[last].ResourceSpans = append(all[last].ResourceSpans, line.Traces.GetResourceSpans()...)
-		of[last] = append(of[last], line)
 	}
 	for _, ending := range r.endings {
 		all, of = append(all, ending), append(of, nil)
