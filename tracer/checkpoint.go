@@ -61,6 +61,15 @@ func (s *Shutdown) story() []Checkpoint {
 	return slices.Clone(s.told)
 }
 
+// toldOfAnother reports whether the last checkpoint was in another phase; not if there
+// was none.
+func (s *Shutdown) toldOfAnother(phase Phase) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	n := len(s.told)
+	return n > 0 && s.told[n-1].Phase != phase
+}
+
 // nextCheckpoint returns when the checkpoint after the one at last is due: at
 // 1, 3 and 6 s, then every 5 s, and after a minute at twice the spacing each
 // time, up to 1 min.

@@ -20,8 +20,9 @@
 //     one probe of the collector at the start.
 //   - Spans are always sampled and go through a provider of their own; the
 //     application's global provider is neither used nor set.
-//   - What holds a shutdown is sent while it lasts, at 1, 3, 6, 11 ... s: a
-//     process that is killed has told by then.
+//   - What holds a shutdown is sent while it lasts, at 1, 3, 6, 11 ... s, and
+//     half a second after a phase that was told of has ended: a process that is
+//     killed has told by then.
 //   - At most 1,500 spans a shutdown, and 400 for its progress. What has no
 //     span of its own is counted in a summary span.
 //   - A collector that is down or mute delays the exit by at most 2 s.

@@ -96,7 +96,7 @@ func TestHandler(t *testing.T) {
 		if live.Version != 1 || len(live.Running) != 1 || live.Finished == nil || len(live.Finished) != 0 {
 			t.Fatalf("want one that runs, and an empty array of finished ones: %s", w.Body)
 		}
-		if r := live.Running[0]; r.Outcome != OutcomeRunning || len(r.Checkpoints) != 2 || r.TraceID == "" {
+		if r := live.Running[0]; r.Outcome != OutcomeRunning || len(r.Checkpoints) != 3 || r.TraceID == "" {
 			t.Errorf("outcome %s, %d checkpoints, trace %q", r.Outcome, len(r.Checkpoints), r.TraceID)
 		}
 		p.finish(tr, s)

@@ -35,7 +35,8 @@ func (b *rebuilder) killed(orphans map[string][]*readSpan) *Report {
 	r := b.r
 	r.Outcome = OutcomeKilled
 	r.Notes = []Note{{Kind: noteMissing, Text: notEnded}}
-	for _, s := range b.ours(orphans) {
+	ended := b.ours(orphans)
+	for _, s := range ended {
 		r.Phases = append(r.Phases, b.phase(s))
 	}
 	r.Checkpoints, _ = b.checkpoints()
@@ -46,7 +47,7 @@ func (b *rebuilder) killed(orphans map[string][]*readSpan) *Report {
 		r.Duration = max(r.Duration, b.at(s.end))
 	}
 	b.openPhase()
-	r.Verdict = killedVerdict(r)
+	r.Verdict = b.killedVerdict(ended)
 	return r
 }
 
@@ -66,13 +67,30 @@ func (b *rebuilder) ours(orphans map[string][]*readSpan) []*readSpan {
 	return nil
 }
 
-func killedVerdict(r *Report) string {
+// killedVerdict says who held it at the last checkpoint or, where that phase had
+// ended when it was killed, who had held the longest one.
+func (b *rebuilder) killedVerdict(ended []*readSpan) string {
+	r := b.r
 	after := fmt.Sprintf("after at least %s", r.Duration)
-	if len(r.Checkpoints) == 0 {
+	if n := len(r.Phases); n > 0 && r.Phases[n-1].Open {
+		last := r.Checkpoints[len(r.Checkpoints)-1]
+		return fmt.Sprintf("killed in %s %s: %s", last.Phase, after, last.Verdict)
+	}
+	var main *readSpan
+	for _, s := range ended {
+		if s.text(keyCulprit) != "" && (main == nil || s.end-s.start > main.end-main.start) {
+			main = s
+		}
+	}
+	switch {
+	case main != nil && since(main.start, main.end) >= nothingHeld:
+	case len(r.Checkpoints) > 0: // of a phase in which nobody was seen
+		return fmt.Sprintf("killed %s: %s", after, r.Checkpoints[len(r.Checkpoints)-1].Verdict)
+	default:
 		return fmt.Sprintf("killed %s: it told nothing of what held it", after)
 	}
-	last := r.Checkpoints[len(r.Checkpoints)-1]
-	return fmt.Sprintf("killed in %s %s: %s", last.Phase, after, last.Verdict)
+	return fmt.Sprintf("killed %s, after %s: %s had taken %s: %s; what held it then was not told", after,
+		ended[len(ended)-1].name, main.name, Duration(since(main.start, main.end)), main.text(keyCulprit))
 }
 
 // openPhase adds the phase that had not ended when the last checkpoint told of

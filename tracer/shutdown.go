@@ -274,7 +274,7 @@ func (s *Shutdown) run() {
 			}
 		case <-ended:
 			ended = nil
-			s.guard(s.phasesEnded)
+			s.guard(func() { s.phasesEnded(due) })
 		case p := <-s.panicking:
 			s.guard(func() { s.panicked(&p) })
 			close(p.told)
@@ -300,10 +300,19 @@ func (s *Shutdown) run() {
 // most stops end before it is taken.
 const endedDelay = 500 * time.Millisecond
 
-// phasesEnded sends the phases that have ended.
-func (s *Shutdown) phasesEnded() {
-	if tl := s.timeline(); s.spans.pending(tl) {
+// phasesEnded sends the phases that have ended. If the last checkpoint told of one of
+// them, who held it is not who holds now: unless the next checkpoint is due, one more
+// says it.
+func (s *Shutdown) phasesEnded(due time.Duration) {
+	tl := s.timeline()
+	if s.spans.pending(tl) {
 		s.spans.advance(tl, tl.viewsOf(s.spans.unsent(tl.knownPhases())))
+	}
+	lines := tl.phases()
+	now := lines[len(lines)-1]
+	soon := due-time.Duration(s.t.table.Now()-s.begun) < endedDelay/5
+	if now.end == never && !soon && s.toldOfAnother(now.phase) {
+		s.checkpoint()
 	}
 }
 

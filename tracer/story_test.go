@@ -46,8 +46,8 @@ type moment struct {
 	Verdict string
 }
 
-// TestStoryAgrees: at 1, 3, 6 and 11 s the log, the spans and the report say the
-// same of what holds: first a silent peer, then an RPC.
+// TestStoryAgrees: at 1, 3, 6 and 11 s, and when another phase has begun, the log, the
+// spans and the report say the same of what holds: first a silent peer, then an RPC.
 func TestStoryAgrees(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		k, log := &sink{}, &records{Handler: slog.DiscardHandler, message: logProgress}
@@ -96,6 +96,7 @@ func TestStoryAgrees(t *testing.T) {
 		wantStory(t, told, []moment{
 			{time.Second, "handshake wait", "handshake wait for 1.0s so far: handshake from 10.0.0.1:"},
 			{3 * time.Second, "handshake wait", "handshake wait for 3.0s so far: handshake from 10.0.0.1:"},
+			{4500 * time.Millisecond, "conn wait", "conn wait for 500ms so far: rpc greeter.v1.Greeter/SayHello"},
 			{6 * time.Second, "conn wait", "conn wait for 2.0s so far: rpc greeter.v1.Greeter/SayHello"},
 			{11 * time.Second, "conn wait", "conn wait for 7.0s so far: rpc greeter.v1.Greeter/SayHello"},
 		})

@@ -52,9 +52,9 @@ func (u *untilKilled) kill() []sdktrace.ReadOnlySpan {
 	return u.spans
 }
 
-// killedRun is what a collector has of a server that was killed 12 s after its
-// stop began.
-func killedRun(t *testing.T) (spans []sdktrace.ReadOnlySpan) {
+// killedRun is what a collector has of a server that was killed some time after its
+// stop began, while an RPC held it. A silent client, if there is one, has gone by then.
+func killedRun(t *testing.T, after, silent time.Duration) (spans []sdktrace.ReadOnlySpan) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		c := &untilKilled{}
@@ -78,9 +78,17 @@ func killedRun(t *testing.T) (spans []sdktrace.ReadOnlySpan) {
 				&greeterv1.SayHelloRequest{Duration: durationpb.New(time.Hour)})
 		}()
 		synctest.Wait()
+		if silent > 0 {
+			port, err := lis.Dial(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			synctest.Wait()
+			time.AfterFunc(silent, func() { _ = port.Close() })
+		}
 		stopped := make(chan struct{})
 		go func() { defer close(stopped); s.GracefulStop() }()
-		<-time.After(12 * time.Second)
+		<-time.After(after)
 		spans = c.kill()
 		_ = conn.Close()
 		<-stopped
@@ -94,21 +102,42 @@ func killedRun(t *testing.T) (spans []sdktrace.ReadOnlySpan) {
 // root, and the report must say that it was killed, and who held it then.
 func TestU39Killed(t *testing.T) {
 	t.Setenv("OTEL_SERVICE_NAME", "greeter")
-	path := filepath.Join(t.TempDir(), "killed.json")
-	if err := os.WriteFile(path, spanjson.OTLP("greeter", killedRun(t)), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	got := gracetraceHere(t, "", "report", path)
-	if got.code != 0 {
-		t.Fatalf("exit code %d: %s", got.code, got.stderr)
-	}
-	said := strings.Join(strings.Fields(got.stdout), " ")
-	for _, want := range []string{
-		"killed", "its end was never sent", "rpc greeter.v1.Greeter/SayHello from 10.0.0.1:40001",
-		"conn wait for 11.0s so far",
+	for _, tt := range []struct {
+		name          string
+		after, silent time.Duration
+		want          []string
+	}{
+		{"in conn wait", 12 * time.Second, 0, []string{
+			"rpc greeter.v1.Greeter/SayHello from 10.0.0.1:40001", "conn wait for 11.0s so far",
+		}},
+		{"when the one that was told of has gone", 2200 * time.Millisecond, 1300 * time.Millisecond, []string{
+			"killed in conn wait after at least 1.8s: conn wait for 500ms so far: " +
+				"rpc greeter.v1.Greeter/SayHello from 10.0.0.1:40001",
+		}},
+		{"before another is told of", 900 * time.Millisecond, 300 * time.Millisecond, []string{
+			"killed after at least 300ms, after GOAWAY: handshake wait had taken 300ms: " +
+				"handshake from 10.0.0.2:40002", "what held it then was not told",
+		}},
+		{"at once", 200 * time.Millisecond, 0, []string{"it told nothing of what held it"}},
 	} {
-		if !strings.Contains(said, want) {
-			t.Errorf("the report does not say %q:\n%s", want, got.stdout)
+		for format, write := range map[string]func(string, []sdktrace.ReadOnlySpan) []byte{
+			"OTLP": spanjson.OTLP, "Jaeger's UI": spanjson.Jaeger, "Jaeger's API": spanjson.JaegerV3,
+		} {
+			path := filepath.Join(t.TempDir(), "killed.json")
+			spans := killedRun(t, tt.after, tt.silent)
+			if err := os.WriteFile(path, write("greeter", spans), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			got := gracetraceHere(t, "", "report", path)
+			if got.code != 0 {
+				t.Fatalf("%s, %s: exit code %d: %s", tt.name, format, got.code, got.stderr)
+			}
+			said := strings.Join(strings.Fields(got.stdout), " ")
+			for _, want := range append(tt.want, "killed", "its end was never sent") {
+				if !strings.Contains(said, want) {
+					t.Errorf("%s, %s: the report does not say %q:\n%s", tt.name, format, want, got.stdout)
+				}
+			}
 		}
 	}
 }
