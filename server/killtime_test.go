@@ -36,21 +36,6 @@ const (
 	late = 4
 )
 
-// lateness measures by how much timers are late, at most.
-func lateness(ctx context.Context) <-chan time.Duration {
-	measured := make(chan time.Duration, 1)
-	go func() {
-		worst := time.Duration(0)
-		for ctx.Err() == nil {
-			due := time.Now().Add(5 * time.Millisecond)
-			<-time.After(time.Until(due))
-			worst = max(worst, time.Since(due))
-		}
-		measured <- worst
-	}()
-	return measured
-}
-
 // mix is a server with code of an application's that hangs, and its clients.
 type mix struct {
 	hazards []*hazard
@@ -215,7 +200,7 @@ func killAll(t *testing.T, mixes []*mix) {
 	var all sync.WaitGroup
 	took := make([]time.Duration, len(mixes))
 	ctx, cancel := context.WithCancel(context.Background())
-	measured := lateness(ctx)
+	measured := servertest.Lateness(ctx)
 	for i, m := range mixes {
 		lis, err := net.Listen("tcp", "127.0.0.1:0")
 		if err != nil {

@@ -22,6 +22,7 @@ import (
 const envMain = "GRACETRACE_TEST_MAIN"
 
 func TestMain(m *testing.M) {
+	runProgram()
 	if os.Getenv(envMain) != "" {
 		main()
 	}
