@@ -5,6 +5,7 @@ package exporter
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -117,14 +118,18 @@ func (p *spooler) end() {
 	p.notify()
 }
 
+// errHangs says that a write, or whatever else, has not ended.
+var errHangs = fmt.Errorf("it hangs: one operation takes more than %v", stuckAfter)
+
 // wait waits for the end, as long as each operation is quick and ctx lasts.
 func (p *spooler) wait(ctx context.Context) {
 	for {
-		left, ops := stuckAfter, p.ops.Load()
-		if since := p.busy.Load(); since != 0 {
+		left, ops, since := stuckAfter, p.ops.Load(), p.busy.Load()
+		if since != 0 {
 			left -= time.Duration(time.Now().UnixNano() - since)
 		}
 		if left <= 0 {
+			p.failed(errHangs)
 			return
 		}
 		t := time.NewTimer(left)
@@ -134,6 +139,9 @@ func (p *spooler) wait(ctx context.Context) {
 		case <-t.C:
 			if p.ops.Load() != ops {
 				continue
+			}
+			if since != 0 {
+				p.failed(errHangs)
 			}
 		}
 		t.Stop()

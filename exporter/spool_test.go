@@ -197,7 +197,7 @@ func TestSpoolThatFails(t *testing.T) {
 }
 
 // TestSpoolThatHangs: what hung before the flush costs nothing, what hangs in it
-// 250 ms.
+// 250 ms. It is said once.
 func TestSpoolThatHangs(t *testing.T) {
 	clean(t)
 	for name, test := range map[string]struct {
@@ -208,9 +208,9 @@ func TestSpoolThatHangs(t *testing.T) {
 		"right before": {100 * time.Millisecond, 150 * time.Millisecond},
 	} {
 		t.Run(name, func(t *testing.T) {
-			exp := &fake{}
+			exp, l := &fake{}, &logs{}
 			synctest.Test(t, func(t *testing.T) {
-				e := mustNew(t, Config{Factory: exp.factory})
+				e := mustNew(t, Config{Factory: exp.factory, Logger: l.logger()})
 				hang := make(chan struct{})
 				s := withStore(t, e, &badStore{hang: hang})
 				s.Emit(span(1, "x"))
@@ -227,8 +227,12 @@ func TestSpoolThatHangs(t *testing.T) {
 				if total(r) != 2*queueSpans+1 || r.Spooled != 0 {
 					t.Errorf("result %+v", r)
 				}
+				s.Flush(t.Context())
 				close(hang)
 			})
+			if l.count("it hangs") != 1 || l.count("spool off") != 1 {
+				t.Errorf("log:\n%s", l)
+			}
 		})
 	}
 }
