@@ -26,6 +26,9 @@ func TestMain(m *testing.M) {
 	if os.Getenv(envMain) != "" {
 		main()
 	}
+	if os.Getenv(envStopping) != "" {
+		os.Exit(serveUntilSignal())
+	}
 	goleak.VerifyTestMain(m)
 }
 

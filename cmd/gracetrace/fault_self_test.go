@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: Apache-2.0
+
+//go:build linux || darwin
+
+package main
+
+import (
+	"os"
+	"strconv"
+	"syscall"
+)
+
+// envFileLimit is how many bytes a file may have that the process writes.
+const envFileLimit = "GRACETRACE_TEST_FILE_LIMIT"
+
+// limitSelf does what a row of TestFaults wants of the process.
+func limitSelf() error {
+	v := os.Getenv(envFileLimit)
+	if v == "" {
+		return nil
+	}
+	n, err := strconv.ParseUint(v, 10, 64)
+	if err != nil {
+		return err
+	}
+	return syscall.Setrlimit(syscall.RLIMIT_FSIZE, &syscall.Rlimit{Cur: n, Max: n})
+}
