@@ -14,17 +14,17 @@ import (
 	greeterv1 "github.com/gracetrace/gracetrace/proto/greeter/v1"
 )
 
-// envCrowd makes this binary a crowd of clients: the server's address and how
-// many they are. Neither files nor processor time of theirs are then the
+// envCrowd makes this binary a crowd of clients: the server's address, how many
+// they are and how many streams each has. Neither files nor processor time of theirs are then the
 // server's.
 const envCrowd = "GRACETRACE_BENCH_CROWD"
 
-// startCrowd starts n clients, each with a stream, in a process of their own.
-func startCrowd(b *testing.B, address string, n int) (leave func()) {
+// startCrowd starts n clients in a process of their own.
+func startCrowd(b *testing.B, address string, n, streams int) (leave func()) {
 	b.Helper()
 	//nolint:gosec // this binary, again
 	cmd := exec.Command(os.Args[0])
-	cmd.Env = append(os.Environ(), fmt.Sprintf("%s=%s %d", envCrowd, address, n))
+	cmd.Env = append(os.Environ(), fmt.Sprintf("%s=%s %d %d", envCrowd, address, n, streams))
 	cmd.Stderr = os.Stderr
 	stay, err := cmd.StdinPipe()
 	if err != nil {
@@ -45,14 +45,14 @@ func startCrowd(b *testing.B, address string, n int) (leave func()) {
 // parent closed its standard input.
 func crowd() bool {
 	var address string
-	var n int
-	if _, err := fmt.Sscan(os.Getenv(envCrowd), &address, &n); err != nil {
+	var n, streams int
+	if _, err := fmt.Sscan(os.Getenv(envCrowd), &address, &n, &streams); err != nil {
 		return false
 	}
 	for range n {
 		p, err := servertest.Connect(context.Background(), servertest.DialTCP(address),
 			servertest.Obedient())
-		if err == nil {
+		for i := 0; i < streams && err == nil; i++ {
 			_, err = p.Open(servertest.Call{
 				Method: greeterv1.Greeter_Chat_FullMethodName, KeepOpen: true,
 			})

@@ -61,7 +61,7 @@ func stopOf(b *testing.B, srv server.GRPC, n int) (took, spent time.Duration) {
 	b.Helper()
 	h := &held{begun: make(chan struct{}), release: make(chan struct{})}
 	greeterv1.RegisterGreeterServer(srv, h)
-	leave := startCrowd(b, serveOn(b, srv), n)
+	leave := startCrowd(b, serveOn(b, srv), n, 1)
 	defer leave()
 	for range n {
 		<-h.begun

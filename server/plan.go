@@ -10,6 +10,11 @@ const (
 	reserveDivisor = 5
 	// maxAppFlush bounds the application's flush where there is time left.
 	maxAppFlush = 5 * time.Second
+	// cutTime is what a forced stop takes for each RPC where there are many: 10 to 35
+	// microseconds were measured with 100,000 on two processors, clients included.
+	cutTime = 20 * time.Microsecond
+	// cutWorthIt is the least that is set aside for that.
+	cutWorthIt = 100 * time.Millisecond
 )
 
 // plan is how a budget is cut: its parts follow one another.
@@ -36,6 +41,15 @@ func (s *Server) plan(budget time.Duration) plan {
 	p.lameDuck = min(s.duck, rest/2)
 	p.drain = rest - p.lameDuck
 	return p
+}
+
+// expect gives the forced stop more of the drain where many RPCs are in flight: up
+// to as much again as is kept for the end of any stop.
+func (p *plan) expect(rpcs int) {
+	more := min(time.Duration(rpcs)*cutTime, p.budget/reserveDivisor, p.drain/2)
+	if more >= cutWorthIt {
+		p.drain, p.forced = p.drain-more, p.forced+more
+	}
 }
 
 // leaveFlush leaves the flush to a group, and gives its time to the drain.

@@ -100,3 +100,27 @@ func TestShellIsFirst(t *testing.T) {
 		t.Errorf("without /proc: %v", got)
 	}
 }
+
+// TestCrowdGetsTimeToBeCut: the more RPCs are in flight, the earlier the drain ends,
+// but it keeps half of its time at least.
+func TestCrowdGetsTimeToBeCut(t *testing.T) {
+	for _, test := range []struct {
+		budget time.Duration
+		rpcs   int
+		more   time.Duration
+	}{
+		{25 * time.Second, 1000, 0},
+		{25 * time.Second, 10_000, 200 * time.Millisecond},
+		{25 * time.Second, 100_000, 2 * time.Second},
+		{25 * time.Second, 1_000_000, 5 * time.Second},
+		{time.Second, 1_000_000, 200 * time.Millisecond},
+	} {
+		p := (&Server{}).plan(test.budget)
+		got := p
+		got.expect(test.rpcs)
+		if more := got.forced - p.forced; more != test.more || p.drain-got.drain != more {
+			t.Errorf("%s and %d RPCs: the forced stop gets %s more and the drain %s less, want %s",
+				test.budget, test.rpcs, more, p.drain-got.drain, test.more)
+		}
+	}
+}

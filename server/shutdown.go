@@ -79,6 +79,7 @@ func (s *Server) shutdown(ctx context.Context, m *tracer.Member) error {
 	s.notServing(ctx, st)
 	s.lameDuck(ctx, st, p.lameDuck)
 	s.drains()
+	p.expect(s.t.Table().Outline(0).RPCs)
 	go st.call(func() {
 		s.awaitHTTP(st, p.drain/2)
 		defer s.limitHandshakes(p.handshakes())()

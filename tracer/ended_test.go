@@ -14,7 +14,7 @@ func TestPhasesAreSentWhileItLasts(t *testing.T) {
 	for wait, want := range map[time.Duration]bool{endedDelay - 1: false, endedDelay: true} {
 		synctest.Test(t, func(t *testing.T) {
 			tr, _ := newTestTracer(t)
-			drain := tableOf(tr, 1)
+			drain := tableOf(tr, 1, 1)
 			s, _ := tr.BeginShutdown(Call{Graceful: true})
 			defer s.Finish(t.Context())
 			time.Sleep(ms)

@@ -90,7 +90,7 @@ func finishWithin(ctx context.Context) time.Duration {
 // end does what Finish promises. A member of a group leaves the flush to that.
 func (s *Shutdown) end(ctx context.Context) {
 	<-s.stopped
-	s.guard(s.conclude)
+	s.guard(func() { s.conclude(finishWithin(ctx)) })
 	if m := s.announced().Member; m != nil {
 		s.sentSpans(SpanCount{Summarised: s.spans.missed})
 		m.stopped(s.report(), s.spans.rootEnd)
@@ -114,10 +114,11 @@ func (s *Shutdown) sentSpans(n SpanCount) {
 	}
 }
 
-// conclude makes the report, sends the last spans and logs the verdict.
-func (s *Shutdown) conclude() {
+// conclude makes the report, sends the last spans and logs the verdict. limit is
+// what is left for that and for the flush.
+func (s *Shutdown) conclude(limit time.Duration) {
 	s.countRefused()
-	tl, views := s.lastView()
+	tl, views := s.lastViewWithin(limit)
 	r := tl.report(views, s.wall)
 	r.Checkpoints = s.story()
 	main := tl.longest(views)
@@ -135,7 +136,7 @@ func (s *Shutdown) fallBack() {
 	if s.report() != nil {
 		return
 	}
-	tl, views := s.lastView()
+	tl, views := s.lastViewWithin(0)
 	r := tl.report(views, s.wall)
 	r.Checkpoints = s.story()
 	r.Service, r.TraceID = s.t.out.ServiceName(), s.spans.traceID.String()

@@ -11,6 +11,13 @@ import (
 // to get a bar of its own.
 const worthShowing = time.Millisecond
 
+const (
+	// ownParts are the parts of a connection that are no RPC: GOAWAY ack and linger.
+	ownParts = 2
+	// partsAtOnce is for how many parts there is room in one allocation.
+	partsAtOnce = 256
+)
+
 // goAwayShown is the least that a connection must have taken to send its first
 // GOAWAY to be shown: on a busy machine all of them take some milliseconds.
 const goAwayShown = 10 * time.Millisecond
@@ -53,7 +60,7 @@ func (tl *timeline) connections(p phaseLine) (hs []holder) {
 	rpcs := tl.rpcsByConn()
 	strays := tl.strays(p, rpcs[len(tl.conns)])
 	hs = make([]holder, 0, 1+tl.left(p.start).Connections+len(strays))
-	var parts []holder // of the connection at hand
+	var parts []holder // of many connections: to copy them costs more than the rest
 	for i := range tl.conns {
 		c := &tl.conns[i]
 		hs = append(hs, connHolder(c, ""))
@@ -62,9 +69,14 @@ func (tl *timeline) connections(p phaseLine) (hs []holder) {
 			hs = hs[:len(hs)-1]
 			continue
 		}
-		h.Age, h.children = Duration(h.end-c.accepted), parts[:0]
+		most := len(rpcs[i]) + ownParts
+		if cap(parts)-len(parts) < most {
+			parts = make([]holder, 0, max(most, partsAtOnce))
+		}
+		h.Age, h.children = Duration(h.end-c.accepted), parts[len(parts):len(parts):len(parts)+most]
 		tl.connParts(h, p, c, rpcs[i], len(strays))
-		parts, h.children = h.children, slices.Clone(h.children)
+		parts = parts[:len(parts)+len(h.children)]
+		h.children = slices.Clip(h.children)
 	}
 	return append(hs, strays...)
 }

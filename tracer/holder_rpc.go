@@ -12,8 +12,12 @@ import (
 // the client cancelled it, or its connection was gone. incomplete says that the
 // client has not ended its side of any stream of the connection.
 func (tl *timeline) rpc(r *rpcLine, p phaseLine, incomplete bool) (holder, bool) {
+	end := min(r.end, tl.freed(r))
+	if end <= p.start || r.begin >= p.end {
+		return holder{}, false // as place would say, for less
+	}
 	h := tl.rpcHolder(r, HolderRPC)
-	if !tl.place(&h, p, r.begin, min(r.end, tl.freed(r))) {
+	if !tl.place(&h, p, r.begin, end) {
 		return h, false
 	}
 	h.Age = Duration(h.end - r.begin)
@@ -84,6 +88,9 @@ func (tl *timeline) tellHandler(h *holder, r *rpcLine) {
 func (tl *timeline) handlers(p phaseLine) (hs []holder) {
 	for i := range tl.rpcs {
 		r := &tl.rpcs[i]
+		if r.end <= p.start || r.begin >= p.end {
+			continue // as place would say, for less
+		}
 		h := tl.rpcHolder(r, HolderHandler)
 		if !tl.place(&h, p, r.begin, r.end) {
 			continue

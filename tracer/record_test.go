@@ -101,3 +101,15 @@ func theSpan(t *testing.T, spans []sdktrace.ReadOnlySpan, name string) sdktrace.
 	}
 	return found[0]
 }
+
+// named counts the spans of a name.
+func (k *sink) named(name string) (n int) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	for _, s := range k.spans {
+		if s.Name() == name {
+			n++
+		}
+	}
+	return n
+}

@@ -50,6 +50,7 @@ type Shutdown struct {
 	wake      chan struct{} // a phase may have ended
 	calling   chan struct{} // closed when grpc's stop is called
 	panicking chan panicking
+	securing  chan *secured
 	stop      chan struct{}
 	stopped   chan struct{}
 	finishing atomic.Bool
@@ -67,6 +68,7 @@ type Shutdown struct {
 	http        httpWait
 	interrupted interruption
 	forced      watch.Instant
+	secured     *secured // nil: nothing was, see secure
 	returned    watch.Instant
 	gaveUp      watch.Instant            // zero: the call had returned before what comes after it
 	cancelled   map[uint64]watch.Instant // by RPC
@@ -117,8 +119,8 @@ func (t *Tracer) beginLocked(c Call) *Shutdown {
 	s := &Shutdown{
 		t: t, call: c, wall: time.Now().Truncate(tick), begun: t.table.Now(),
 		wake: make(chan struct{}, 1), calling: make(chan struct{}),
-		panicking: make(chan panicking),
-		stop:      make(chan struct{}), stopped: make(chan struct{}), finished: make(chan struct{}),
+		panicking: make(chan panicking), securing: make(chan *secured),
+		stop: make(chan struct{}), stopped: make(chan struct{}), finished: make(chan struct{}),
 		cancelled: make(map[uint64]watch.Instant), refused: -1,
 		refusal: refusal{first: t.resets},
 	}
@@ -206,8 +208,9 @@ func (s *Shutdown) announced() Call {
 func (s *Shutdown) Forced() (held []Holder) {
 	s.guard(s.lookBeforeForce)
 	now := s.t.table.Now()
+	var tl *timeline
 	s.guard(func() {
-		tl := s.timeline()
+		tl = s.timeline()
 		lines := tl.phases()
 		v := &tl.viewsOf(lines[len(lines)-1:])[0]
 		for _, h := range longest(openHolders(v), maxBars) {
@@ -215,10 +218,11 @@ func (s *Shutdown) Forced() (held []Holder) {
 		}
 	})
 	s.mu.Lock()
-	defer s.mu.Unlock()
 	if s.forced == 0 {
 		s.forced = now
 	}
+	s.mu.Unlock()
+	s.guard(func() { s.secure(tl, now) })
 	return held
 }
 
@@ -278,6 +282,9 @@ func (s *Shutdown) run() {
 		case p := <-s.panicking:
 			s.guard(func() { s.panicked(&p) })
 			close(p.told)
+		case c := <-s.securing:
+			s.guard(func() { s.spans.advance(c.tl, c.views) })
+			close(c.sent)
 		case <-timer.C:
 			ended = nil // a checkpoint sends them, too
 			// One that comes late may skip others.

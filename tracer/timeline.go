@@ -34,6 +34,8 @@ type timeline struct {
 	foreign bool
 	// abandoned says that the call has not returned: the server gave up.
 	abandoned bool
+	// endUnseen says that there was no time to look at what came after the forced stop.
+	endUnseen bool
 	// inside is the RPC whose handler made the call; zero: none did.
 	inside uint64
 
@@ -210,9 +212,9 @@ type rpcLine struct {
 	caller
 	stream     bool
 	begin, end time.Duration
+	deadline   time.Duration // never: none
 	cancelled  time.Duration // its context was, while the handler ran
 	cut        time.Duration // its transport was, if it came through ServeHTTP
-	deadline   time.Duration // never: none
 	recv, send operationLine
 }
 
@@ -242,6 +244,7 @@ type caller struct {
 	// http says that it came through ServeHTTP, awaited that grpc's stop is held
 	// back for it.
 	http, awaited bool
+	until         watch.Instant // its deadline; zero: none
 }
 
 // locality is where a peer is.
@@ -358,20 +361,25 @@ func (b *builder) add(tl *timeline, snap *watch.Snapshot, cancelled map[uint64]w
 
 // byBegin sorts RPCs. It moves each of them, which are large, once.
 func byBegin(rpcs []rpcLine) []rpcLine {
-	order := make([]*rpcLine, len(rpcs))
-	for i := range rpcs {
-		order[i] = &rpcs[i]
+	type place struct {
+		begin time.Duration
+		at    int
 	}
-	slices.SortFunc(order, func(x, y *rpcLine) int {
-		if x.begin != y.begin {
-			return cmp.Compare(x.begin, y.begin)
+	order := make([]place, len(rpcs))
+	for i := range rpcs {
+		order[i] = place{rpcs[i].begin, i}
+	}
+	slices.SortFunc(order, func(a, b place) int {
+		if a.begin != b.begin {
+			return cmp.Compare(a.begin, b.begin)
 		}
+		x, y := &rpcs[a.at], &rpcs[b.at]
 		return cmp.Or(cmp.Compare(x.conn, y.conn),
 			cmp.Compare(x.method.Name, y.method.Name), cmp.Compare(x.id, y.id))
 	})
 	sorted := make([]rpcLine, len(rpcs))
-	for i, r := range order {
-		sorted[i] = *r
+	for i, p := range order {
+		sorted[i] = rpcs[p.at]
 	}
 	return sorted
 }
@@ -434,9 +442,6 @@ func (b *builder) rpc(s *watch.RPCState) rpcLine {
 		deadline: never,
 		recv:     b.operation(&s.Recv), send: b.operation(&s.Send),
 	}
-	if d, ok := s.Ctx.Deadline(); ok {
-		r.deadline = b.since(b.clock.At(d))
-	}
 	c, ok := b.callers[s.ID]
 	if !ok {
 		w := watch.Caller{}
@@ -447,12 +452,15 @@ func (b *builder) rpc(s *watch.RPCState) rpcLine {
 			addr: w.Addr, agent: clean(w.UserAgent), span: w.Span, client: clean(w.Client),
 			http: w.HTTP, awaited: w.Awaited,
 		}
+		if d, ok := s.Ctx.Deadline(); ok {
+			c.until = b.clock.At(d)
+		}
 		if w.Addr != nil {
 			c.peer = clean(w.Addr.String())
 		}
 		b.callers[s.ID] = c
 	}
-	r.caller = c
+	r.caller, r.deadline = c, b.since(c.until)
 	return r
 }
 

@@ -183,6 +183,9 @@ func (tl *timeline) ending(views []phaseView, main *phaseView) string {
 // leftBehind names what was still there when the stop was over: handlers, or
 // what held a stop that was given up.
 func (tl *timeline) leftBehind(views []phaseView) string {
+	if tl.endUnseen {
+		return "; what it left behind was not seen, for want of time"
+	}
 	outlived := tl.outlived()
 	n := cutTotal(outlived)
 	if c := views[tl.lastOf(views)].culprit; tl.abandoned && c != nil {
@@ -226,7 +229,8 @@ const promptly = time.Second
 // because its connection was closed.
 func (tl *timeline) signalled(main *phaseView) string {
 	c := main.culprit
-	if c == nil || c.Kind != HolderRPC || c.State != stateInHandler || tl.ctxCancelled(c) {
+	if c == nil || c.Kind != HolderRPC || c.State != stateInHandler || tl.ctxCancelled(c) ||
+		tl.endUnseen {
 		return ""
 	}
 	for i := range tl.rpcs {
@@ -257,6 +261,9 @@ func (tl *timeline) longest(views []phaseView) *phaseView {
 	}
 	main := &views[first]
 	for i := first; i < len(views); i++ {
+		if tl.endUnseen && views[i].start >= tl.forced {
+			break // nobody can be blamed for it
+		}
 		if tl.is(ruleLongest, views[i].length(tl) > main.length(tl)) {
 			main = &views[i]
 		}

@@ -13,9 +13,9 @@ import (
 	"github.com/gracetrace/gracetrace/internal/watch"
 )
 
-// tableOf fills a table as the sensors do: n connections, each with a
-// stream. drain is what happens to them until conn wait begins.
-func tableOf(t *Tracer, n int) (drain func()) {
+// tableOf fills a table as the sensors do: n connections, each with some
+// streams. drain is what happens to them until conn wait begins.
+func tableOf(t *Tracer, n, streams int) (drain func()) {
 	table := t.Table()
 	callers := make(map[context.Context]watch.Caller)
 	table.Resolve = func(ctx context.Context) watch.Caller { return callers[ctx] }
@@ -29,11 +29,13 @@ func tableOf(t *Tracer, n int) (drain func()) {
 		c.HandshakeBegin(time.Now().Add(time.Minute))
 		c.HandshakeEnd()
 		c.FramesSeen()
-		c.StreamOpened(1, false)
 		conns = append(conns, c)
-		ctx := context.WithValue(context.Background(), key{}, i)
-		callers[ctx] = watch.Caller{Addr: addr, UserAgent: "grpc-go/1.85.0"}
-		table.BeginStream(ctx, chat, &watch.RPC{}, &watch.Messages{})
+		for j := range streams {
+			c.StreamOpened(uint32(2*j+1), false)
+			ctx := context.WithValue(context.Background(), key{}, i*streams+j)
+			callers[ctx] = watch.Caller{Addr: addr, UserAgent: "grpc-go/1.85.0"}
+			table.BeginStream(ctx, chat, &watch.RPC{}, &watch.Messages{})
+		}
 	}
 	return func() {
 		lis.CloseBegin()
@@ -48,15 +50,17 @@ func tableOf(t *Tracer, n int) (drain func()) {
 // BenchmarkTimeline is what one look costs: the timeline of a shutdown in which
 // nothing has ended, the views of its phases, and the report.
 func BenchmarkTimeline(b *testing.B) {
-	for _, n := range []int{100, 2000, 10_000} {
-		b.Run(fmt.Sprintf("conns=%d", n), func(b *testing.B) {
+	for _, size := range []struct{ conns, streams int }{
+		{100, 1}, {2000, 1}, {10_000, 1}, {10_000, 10},
+	} {
+		b.Run(fmt.Sprintf("conns=%d/streams=%d", size.conns, size.streams), func(b *testing.B) {
 			tr, err := New(b.Context(), WithExporter((&sink{}).factory),
 				WithLogger(slog.New(slog.DiscardHandler)))
 			if err != nil {
 				b.Fatal(err)
 			}
 			defer tr.Close()
-			drain := tableOf(tr, n)
+			drain := tableOf(tr, size.conns, size.streams)
 			s, _ := tr.BeginShutdown(Call{Graceful: true})
 			drain()
 			tl := s.timeline()

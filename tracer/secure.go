@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package tracer
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"github.com/gracetrace/gracetrace/internal/watch"
+)
+
+const (
+	// manyHolders is how many connections and RPCs are many. To cut 100,000 RPCs takes all
+	// processors for seconds, in which another goroutine does not get 10 ms without
+	// waiting for each of their handlers: whatever is to be said must be said before.
+	manyHolders = 10_000
+	// secureLimit bounds how long a forced stop waits for the collector to have it.
+	secureLimit = 250 * time.Millisecond
+)
+
+// secured is what was known of a crowd right before it was cut.
+type secured struct {
+	tl    *timeline   // in which everything ends at the forced stop
+	views []phaseView // of the phases before that
+	sent  chan struct{}
+}
+
+// secure sends what held a crowd until it is cut, which began before now.
+func (s *Shutdown) secure(tl *timeline, now watch.Instant) {
+	if tl == nil || tl.forced != never || len(tl.conns)+len(tl.rpcs) < manyHolders {
+		return
+	}
+	tl.cutAt(s.since(now))
+	c := &secured{tl: tl, views: tl.views(), sent: make(chan struct{})}
+	for i := range c.views {
+		if c.views[i].phase == PhaseForcedStop {
+			c.views = c.views[:i]
+			break
+		}
+	}
+	s.mu.Lock()
+	s.secured = c
+	s.mu.Unlock()
+	select {
+	case s.securing <- c:
+		<-c.sent
+	case <-s.stopped:
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), secureLimit)
+	defer cancel()
+	s.session.Sync(ctx)
+}
+
+// cutAt makes the timeline one in which what is left ends by force, right after a
+// moment.
+func (tl *timeline) cutAt(at time.Duration) {
+	tl.forced = at
+	at += tick
+	tl.returned, tl.now = at, at
+	for i := range tl.conns {
+		c := &tl.conns[i]
+		c.settled, c.closed, c.gone = min(c.settled, at), min(c.closed, at), min(c.gone, at)
+	}
+	for i := range tl.rpcs {
+		tl.rpcs[i].end = min(tl.rpcs[i].end, at)
+	}
+}
+
+// unseen is the view of a forced stop at which there was no time to look.
+func (c *secured) unseen(now, returned time.Duration) (*timeline, []phaseView) {
+	tl := *c.tl
+	tl.now, tl.endUnseen, tl.abandoned = now, true, returned == never
+	tl.returned = min(returned, now)
+	views := slices.Concat(c.views,
+		[]phaseView{{phaseLine: phaseLine{PhaseForcedStop, tl.forced, tl.returned}}})
+	if !tl.abandoned {
+		views = append(views,
+			phaseView{phaseLine: phaseLine{PhaseHandlerWait, tl.returned, tl.returned}})
+	}
+	return &tl, views
+}
+
+// lastViewWithin is the last view, or that of before the forced stop if it takes
+// more than half of the time that is left.
+func (s *Shutdown) lastViewWithin(limit time.Duration) (*timeline, []phaseView) {
+	s.mu.Lock()
+	c := s.secured
+	s.mu.Unlock()
+	if c == nil {
+		return s.lastView()
+	}
+	if limit == 0 {
+		return s.unseen(c)
+	}
+	var tl *timeline
+	var views []phaseView
+	looked := make(chan struct{})
+	go func() { // ends by itself
+		defer close(looked)
+		s.guard(func() { tl, views = s.lastView() })
+	}()
+	if await(limit/2, looked) && tl != nil {
+		return tl, views
+	}
+	return s.unseen(c)
+}
+
+func (s *Shutdown) unseen(c *secured) (*timeline, []phaseView) {
+	now := s.since(s.t.table.Now())
+	s.mu.Lock()
+	returned := (&builder{call: s.zero}).since(s.returned)
+	s.mu.Unlock()
+	return c.unseen(now, returned)
+}
