@@ -269,8 +269,10 @@ func spanOf(s *tracepb.Span) Span {
 	if parent := s.GetParentSpanId(); len(parent) == len(sp.Parent) {
 		sp.Parent = trace.SpanID(parent)
 		if s.GetFlags()&remote != 0 {
+			state, _ := trace.ParseTraceState(s.GetTraceState())
 			sp.RemoteParent = trace.NewSpanContext(trace.SpanContextConfig{
-				TraceID: sp.TraceID, SpanID: sp.Parent, TraceFlags: trace.FlagsSampled,
+				TraceID: sp.TraceID, SpanID: sp.Parent, TraceFlags: trace.TraceFlags(s.GetFlags()),
+				TraceState: state,
 			})
 			sp.Parent = trace.SpanID{}
 		}

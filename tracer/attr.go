@@ -47,6 +47,10 @@ const (
 	keySummarised = "shutdown.spans.summarised"
 	keyForgotten  = "shutdown.forgotten." // connections, rpcs: too many to keep
 
+	// Of the span that says that it has started: the root's parent, see origin.
+	keyParent      = "shutdown.parent" // as a W3C traceparent
+	keyParentState = "shutdown.parent.state"
+
 	// Of a phase and of a checkpoint.
 	keyPhase      = "shutdown.phase"
 	keyElapsed    = "shutdown.elapsed" // seconds since the start

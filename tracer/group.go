@@ -43,6 +43,7 @@ func (t *Tracer) BeginGroup(budget time.Duration) *Group {
 	}
 	g.spans = newSpans(g.session, g.start.Truncate(tick), t.cfg.origin)
 	t.live.began(g)
+	guard(t.cfg.log, g.begin) // before what the members tell of themselves
 	go g.run()
 	return g
 }
@@ -270,7 +271,7 @@ func (g *Group) conclude() {
 // run tells what holds the group while no grpc server does, which tells it itself.
 func (g *Group) run() {
 	defer close(g.stopped)
-	guard(g.t.cfg.log, g.begin)
+	guard(g.t.cfg.log, g.logStarted)
 	due := nextCheckpoint(0)
 	timer := time.NewTimer(due - g.now())
 	defer timer.Stop()

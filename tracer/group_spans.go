@@ -35,13 +35,12 @@ const (
 // sourceGroup is keySource of the span that says a group's stop has started.
 const sourceGroup = "group"
 
-// begin sends and logs that the group's stop has started.
+// begin sends that the group's stop has started.
 func (g *Group) begin() {
 	sp := g.spans.span(g.spans.started, trace.SpanID{}, spanGroupStarted, bounds{tick, 2 * tick},
-		[]attr{{keySource, sourceGroup}})
+		append([]attr{{keySource, sourceGroup}}, g.spans.origin.attrs()...))
 	sp.Links = g.spans.origin.links
 	g.session.Emit(sp)
-	g.logStarted()
 }
 
 // sendEnded sends the members whose stops are over.

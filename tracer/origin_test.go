@@ -101,6 +101,33 @@ func TestBadTraceParentIsSaid(t *testing.T) {
 	}
 }
 
+// TestTraceState: what a vendor adds goes with the link; what is none is said, and
+// costs the link nothing else.
+func TestTraceState(t *testing.T) {
+	t.Setenv("TRACEPARENT", "00-"+rolloutTrace+"-"+rolloutSpan+"-01")
+	for _, tt := range []struct {
+		state, want string
+		warns       bool
+	}{
+		{"", "", false},
+		{"vendor=a,other=b", "vendor=a,other=b", false},
+		{"not\x1b[31m-one", "", true},
+		{"vendor=a,vendor=b", "", true},
+	} {
+		t.Setenv("TRACESTATE", tt.state)
+		k, log := shutdown(t)
+		for _, name := range []string{"grpc.server.shutdown", "grpc.server.shutdown started"} {
+			l := k.named(t, name).Links()
+			if len(l) != 1 || l[0].SpanContext.TraceState().String() != tt.want {
+				t.Errorf("%q: links of %s: %v, want %q", tt.state, name, l, tt.want)
+			}
+		}
+		if warns := strings.Contains(log, "TRACESTATE"); warns != tt.warns || strings.Contains(log, "\x1b") {
+			t.Errorf("%q: want a warning: %t:\n%s", tt.state, tt.warns, log)
+		}
+	}
+}
+
 // TestWithParent: the root is in its parent's trace; started has no parent in
 // any case, or a killed run would have no root.
 func TestWithParent(t *testing.T) {

@@ -83,7 +83,7 @@ func (b *rebuilder) killedVerdict(ended []*readSpan) string {
 		}
 	}
 	switch {
-	case main != nil && since(main.start, main.end) >= nothingHeld:
+	case main != nil && since(main.start, main.end) >= onlyScheduled:
 	case len(r.Checkpoints) > 0: // of a phase in which nobody was seen
 		return fmt.Sprintf("killed %s: %s", after, r.Checkpoints[len(r.Checkpoints)-1].Verdict)
 	default:

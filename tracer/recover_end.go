@@ -10,6 +10,7 @@ import (
 	"slices"
 	"time"
 
+	commonpb "go.opentelemetry.io/proto/otlp/common/v1"
 	tracepb "go.opentelemetry.io/proto/otlp/trace/v1"
 )
 
@@ -91,7 +92,10 @@ func (e *ending) run(b *rebuilder, r *Report, parent string) {
 	}
 	attrs = append(attrs, noteAttrs([]Note{{Kind: noteMissing, Text: madeUp}})...)
 	sp := e.make(root, parent, spanRoot, b.base, end, attrs)
-	sp.Attributes = append(slices.Clone(e.like.span.GetAttributes()), sp.GetAttributes()...)
+	sp.Attributes = append(e.begun(), sp.GetAttributes()...)
+	if parent == "" {
+		e.below(sp)
+	}
 	e.killed(sp, r.Verdict)
 	e.top = root
 }
@@ -105,6 +109,30 @@ func (e *ending) killed(sp *tracepb.Span, verdict string) {
 	sp.Status = &tracepb.Status{Code: tracepb.Status_STATUS_CODE_ERROR, Message: verdict}
 	sp.Links = e.like.span.GetLinks()
 }
+
+// begun are the attributes that a root has in common with what says that it has
+// started.
+func (e *ending) begun() []*commonpb.KeyValue {
+	return slices.DeleteFunc(slices.Clone(e.like.span.GetAttributes()), func(kv *commonpb.KeyValue) bool {
+		return kv.GetKey() == keyParent || kv.GetKey() == keyParentState
+	})
+}
+
+// below puts a root where the finished one would have been, if WithParent was given.
+func (e *ending) below(sp *tracepb.Span) {
+	parent := readParent(e.t.id, protoAttributes(e.like.span.GetAttributes()))
+	if !parent.IsValid() {
+		return
+	}
+	id := parent.SpanID()
+	sp.ParentSpanId, sp.TraceState = id[:], parent.TraceState().String()
+	if sp.GetFlags()&flagsOfTrace != 0 { // an older exporter sends none
+		sp.Flags |= uint32(parent.TraceFlags())
+	}
+	sp.Flags |= uint32(tracepb.SpanFlags_SPAN_FLAGS_CONTEXT_IS_REMOTE_MASK)
+}
+
+const flagsOfTrace = uint32(tracepb.SpanFlags_SPAN_FLAGS_TRACE_FLAGS_MASK)
 
 // phase makes the one that lasted.
 func (e *ending) phase(b *rebuilder, p *PhaseReport, root string, end int64) {

@@ -26,6 +26,7 @@ func (e *ending) group(g *readGroup) {
 		{keyOutcome, string(OutcomeKilled)}, {keyVerdict, r.Verdict}, {keyMembers, len(r.Members)},
 	})
 	e.killed(sp, r.Verdict)
+	e.below(sp)
 	e.top, e.open = root, ""
 }
 

@@ -134,7 +134,11 @@ func (s *spans) affordable(attrs []attr) []attr {
 // begin sends the span that says a shutdown has started. Where it stands alone,
 // the process was killed.
 func (s *spans) begin(call Call) {
-	sp := s.span(s.started, trace.SpanID{}, spanStarted, bounds{tick, 2 * tick}, call.attrs())
+	attrs := call.attrs()
+	if !s.parent.IsValid() {
+		attrs = append(attrs, s.origin.attrs()...)
+	}
+	sp := s.span(s.started, trace.SpanID{}, spanStarted, bounds{tick, 2 * tick}, attrs)
 	sp.Links = s.origin.links // Jaeger names a trace after the root with the fewest links
 	s.session.Emit(sp)
 }
