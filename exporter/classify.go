@@ -83,6 +83,10 @@ func judge(err error, spans int) outcome {
 	if err == nil {
 		return outcome{fate: fateSent}
 	}
+	var h *httpError
+	if errors.As(err, &h) {
+		return h.outcome(err)
+	}
 	if n, ok := rejectedSpans(err); ok {
 		n = max(0, min(n, spans))
 		return outcome{fate: fateSent, reason: lostRejected, rejected: n, err: err}

@@ -15,11 +15,19 @@
 // OTEL_SDK_DISABLED, OTEL_TRACES_EXPORTER (otlp or none), OTEL_SERVICE_NAME,
 // OTEL_RESOURCE_ATTRIBUTES and OTEL_EXPORTER_OTLP_ followed, with or without
 // TRACES_, by ENDPOINT, INSECURE, HEADERS, CERTIFICATE, CLIENT_CERTIFICATE,
-// CLIENT_KEY, COMPRESSION, TIMEOUT (milliseconds) and PROTOCOL (grpc).
-// They mean what they mean to otlptracegrpc, with one exception: when no
-// endpoint, certificate or INSECURE variable is set, spans go to
+// CLIENT_KEY, COMPRESSION, TIMEOUT (milliseconds) and PROTOCOL: grpc, the
+// default, http/protobuf or http/json.
+//
+// Over gRPC they mean what they mean to otlptracegrpc, with one exception: when
+// no endpoint, certificate or INSECURE variable is set, spans go to
 // localhost:4317 in plain text, which is where a local collector or Jaeger
 // listens, and not over TLS.
+//
+// Over HTTP the endpoint is a URL, http://localhost:4318 by default. v1/traces
+// is appended to OTEL_EXPORTER_OTLP_ENDPOINT, OTEL_EXPORTER_OTLP_TRACES_ENDPOINT
+// is taken as it is. The scheme decides about TLS and INSECURE does not count; a
+// user and a password in the URL are sent as Basic authentication; proxies are
+// net/http's. Redirects are not followed.
 //
 // # Guarantees
 //
@@ -42,7 +50,7 @@
 //
 // # Limitations
 //
-//   - OTLP over gRPC only; http/protobuf and http/json are reported by New.
+//   - OTLP over HTTP is HTTP/1.1: a server that has HTTP/2 only is not reached.
 //   - Nothing is kept on disk by default: what the collector did not take is lost.
 //   - A spool survives the process, not the machine: it is not synced.
 //   - An exporter from [Config.Factory] that ignores its context keeps its

@@ -16,10 +16,11 @@ const defaultEndpoint = "http://localhost:4317"
 
 // endpoint is where to connect, as grpc wants it and as people read it.
 type endpoint struct {
-	target string // for grpc.NewClient
-	shown  string // without credentials
-	plain  bool   // no TLS, as far as the endpoint alone decides
-	noPort bool   // grpc will use 443
+	target string   // for grpc.NewClient
+	url    *url.URL // of OTLP over HTTP
+	shown  string   // without credentials
+	plain  bool     // no TLS, as far as the endpoint alone decides
+	noPort bool     // grpc will use 443
 }
 
 // parseEndpoint follows otlptracegrpc v1.47: http, https and unix URLs, bare
@@ -38,11 +39,11 @@ func parseEndpoint(name, v string) (endpoint, error) {
 	}
 	ep := endpoint{shown: shown}
 	switch scheme := strings.ToLower(u.Scheme); {
-	case scheme == "http" || scheme == "https":
+	case scheme == schemeHTTP || scheme == schemeHTTPS:
 		if u.Host == "" {
 			return ep, bad(name, shown, "no host, want %s://HOST:PORT", scheme)
 		}
-		ep.target, ep.plain, ep.noPort = u.Host, scheme == "http", u.Port() == ""
+		ep.target, ep.plain, ep.noPort = u.Host, scheme == schemeHTTP, u.Port() == ""
 		return ep, checkPort(name, shown, u.Host, u.Port())
 	case scheme == "":
 		ep.target, ep.noPort = v, true
@@ -75,18 +76,20 @@ func checkPort(name, shown, host, port string) error {
 	return nil
 }
 
-// redact hides user:password@ without relying on the URL being well-formed: a
-// password that is not encoded may hold any character, a slash too.
+// redact hides user:password@ without relying on the URL being well-formed (a
+// password that is not encoded may hold any character, a slash too), and the
+// query, which may be a key.
 func redact(v string) string {
 	scheme, rest, found := strings.Cut(v, "://")
 	if !found {
 		scheme, rest = "", v
 	}
-	at := strings.LastIndex(rest, "@")
-	if at < 0 {
-		return v
+	if at := strings.LastIndex(rest, "@"); at >= 0 {
+		rest = "xxxxx" + rest[at:]
 	}
-	rest = "xxxxx" + rest[at:]
+	if before, _, ok := strings.Cut(rest, "?"); ok {
+		rest = before + "?xxxxx"
+	}
 	if found {
 		return scheme + "://" + rest
 	}

@@ -81,17 +81,6 @@ func eachSignal(suffix string, check func(name, value string) error) error {
 	return errors.Join(errs...)
 }
 
-func checkProtocol() error {
-	name, v := signal("PROTOCOL")
-	switch v {
-	case "", "grpc":
-		return nil
-	case "http/protobuf", "http/json":
-		return bad(name, v, "not supported yet, want grpc")
-	}
-	return bad(name, v, "not a protocol, want grpc")
-}
-
 func checkCompression(name, v string) error {
 	if v == "gzip" || v == "none" {
 		return nil

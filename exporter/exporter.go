@@ -29,7 +29,7 @@ type Config struct {
 	// Factory makes the exporter, once for the probe at start and once at each
 	// Open; after an error it is called again until Flush ends. With a Factory
 	// the OTEL_EXPORTER_OTLP_* variables are neither read nor checked.
-	// By default, OTLP over gRPC.
+	// By default, OTLP over gRPC or HTTP, by OTEL_EXPORTER_OTLP_PROTOCOL.
 	Factory func(context.Context) (sdktrace.SpanExporter, error)
 
 	// Resource describes the process. It wins over OTEL_RESOURCE_ATTRIBUTES

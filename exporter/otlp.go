@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"net"
+	"net/http"
 	"sync/atomic"
 	"time"
 
@@ -27,6 +28,8 @@ const (
 	minBackoff     = 50 * time.Millisecond
 	maxBackoff     = 500 * time.Millisecond
 	connectTimeout = time.Second
+
+	userAgent = "gracetrace"
 )
 
 // answerer is an exporter that knows whether a collector ever answered a
@@ -70,6 +73,9 @@ func otlpFactory(dial dialer) factory {
 			return nil, err
 		}
 		set.dial = dial
+		if set.protocol.http() {
+			return newHTTP(set), nil
+		}
 		o := &otlp{set: set}
 		if err := o.dial(); err != nil {
 			return nil, err
@@ -96,7 +102,7 @@ func (o *otlp) dial() error {
 		}),
 		grpc.WithDisableServiceConfig(), // one DNS query less
 		grpc.WithDisableRetry(),
-		grpc.WithUserAgent("gracetrace"),
+		grpc.WithUserAgent(userAgent),
 		grpc.WithStatsHandler(&o.watch),
 		grpc.WithChainUnaryInterceptor(o.intercept),
 	}
@@ -164,6 +170,10 @@ func (o *otlp) Shutdown(ctx context.Context) error {
 // refusesAll reports whether an answer to an empty export says that spans
 // would be refused too. Some collectors find only the empty batch invalid.
 func refusesAll(err error) bool {
+	var h *httpError
+	if errors.As(err, &h) {
+		return h.status != http.StatusBadRequest || !h.otlp
+	}
 	switch status.Code(err) {
 	case codes.InvalidArgument, codes.FailedPrecondition, codes.OutOfRange:
 		return false
@@ -171,21 +181,33 @@ func refusesAll(err error) bool {
 	return true
 }
 
-// watch sees what the exporter does not tell: that a collector answered, when
-// the connection was lost, and which spans were not taken.
-type watch struct {
-	answer  atomic.Bool
-	lost    atomic.Pointer[time.Time]
-	partial atomic.Pointer[partialError]
+// seen is what became of connections: that a collector answered, and when the
+// last one was lost.
+type seen struct {
+	answer atomic.Bool
+	lost   atomic.Pointer[time.Time]
 }
 
-func (w *watch) answered() bool { return w.answer.Load() }
+func (s *seen) answered() bool { return s.answer.Load() }
 
-func (w *watch) lostAt() time.Time {
-	if t := w.lost.Load(); t != nil {
+func (s *seen) lostAt() time.Time {
+	if t := s.lost.Load(); t != nil {
 		return *t
 	}
 	return time.Time{}
+}
+
+func (s *seen) connected() { s.lost.Store(nil) }
+
+func (s *seen) disconnected() {
+	now := time.Now()
+	s.lost.Store(&now)
+}
+
+// watch sees what the exporter does not tell, and which spans were not taken.
+type watch struct {
+	seen
+	partial atomic.Pointer[partialError]
 }
 
 // intercept takes the partial success out of the response: otlptracegrpc up
@@ -220,9 +242,8 @@ func (w *watch) HandleRPC(_ context.Context, s stats.RPCStats) {
 func (w *watch) HandleConn(_ context.Context, s stats.ConnStats) {
 	switch s.(type) {
 	case *stats.ConnBegin:
-		w.lost.Store(nil)
+		w.connected()
 	case *stats.ConnEnd:
-		now := time.Now()
-		w.lost.Store(&now)
+		w.disconnected()
 	}
 }

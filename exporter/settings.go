@@ -7,6 +7,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"log/slog"
+	"net/url"
 	"os"
 	"time"
 )
@@ -14,13 +15,16 @@ import (
 // settings are the checked OTEL_EXPORTER_OTLP_* variables and the files they
 // name, read at one moment.
 type settings struct {
-	target   string
+	protocol protocol
+	target   string   // of gRPC
+	url      *url.URL // of HTTP, with user and password
 	endpoint string
 	tls      *tls.Config // nil: plain text
 	headers  map[string]string
 	gzip     bool
 	timeout  time.Duration // of one call; 0: none
 	dial     dialer        // nil: the network's
+	proxy    proxyFunc     // of HTTP, for tests; nil: net/http's
 
 	warnings []string
 }
@@ -28,17 +32,23 @@ type settings struct {
 // readSettings reads and checks all of them; the error joins every complaint.
 func readSettings() (settings, error) {
 	var set settings
-	ep, errEndpoint := readEndpoint()
+	var errProtocol, errHeaders error
+	set.protocol, errProtocol = readProtocol()
+	ep, errEndpoint := readEndpoint(set.protocol)
 	tlsConf, errTLS := readTLS()
-	set.target, set.endpoint = ep.target, ep.shown
-	set.tls = set.security(ep, tlsConf)
-
-	var errHeaders error
-	set.headers, errHeaders = readHeaders()
-	errs := errors.Join(errEndpoint, errTLS, errHeaders, checkProtocol(),
+	set.headers, errHeaders = readHeaders(set.protocol)
+	errs := errors.Join(errEndpoint, errTLS, errHeaders, errProtocol,
 		eachSignal("COMPRESSION", checkCompression), eachSignal("TIMEOUT", checkTimeout))
 	if errs != nil {
 		return settings{}, errs
+	}
+	set.target, set.url, set.endpoint = ep.target, ep.url, ep.shown
+	if set.protocol.http() {
+		set.tls = set.secureHTTP(ep, tlsConf)
+		set.doubtHTTP(ep)
+	} else {
+		set.tls = set.security(ep, tlsConf)
+		set.doubtGRPC(ep)
 	}
 	_, compression := signal("COMPRESSION")
 	set.gzip = compression == "gzip"
@@ -47,9 +57,13 @@ func readSettings() (settings, error) {
 	return set, nil
 }
 
-func readEndpoint() (endpoint, error) {
+func readEndpoint(proto protocol) (endpoint, error) {
+	parse, byDefault := parseEndpoint, defaultEndpoint
+	if proto.http() {
+		parse, byDefault = parseHTTPEndpoint, defaultHTTPEndpoint
+	}
 	err := eachSignal("ENDPOINT", func(name, v string) error {
-		_, err := parseEndpoint(name, v)
+		_, err := parse(name, v)
 		return err
 	})
 	if err != nil {
@@ -57,15 +71,18 @@ func readEndpoint() (endpoint, error) {
 	}
 	name, v := signal("ENDPOINT")
 	if v == "" {
-		v = defaultEndpoint
+		v = byDefault
 	}
-	return parseEndpoint(name, v)
+	return parse(name, v)
 }
 
-func readHeaders() (map[string]string, error) {
+func readHeaders(proto protocol) (map[string]string, error) {
 	var headers map[string]string
 	err := eachSignal("HEADERS", func(name, v string) (err error) {
 		headers, err = parseHeaders(name, v) // TRACES_ comes second and replaces all.
+		if err == nil && proto.http() {
+			err = checkHTTPHeaders(name, headers)
+		}
 		return err
 	})
 	return headers, err

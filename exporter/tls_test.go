@@ -141,3 +141,11 @@ func TestCertificatesAreReadAgainAtTheSignal(t *testing.T) {
 	s.Emit(span(1, "a"))
 	wantResult(t, s.Flush(t.Context()), 1, nil)
 }
+
+// rotate puts a new file in the place of an old one.
+func rotate(t *testing.T, newFile, oldFile string) {
+	t.Helper()
+	if err := os.Rename(newFile, oldFile); err != nil {
+		t.Fatal(err)
+	}
+}

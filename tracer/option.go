@@ -96,7 +96,7 @@ func WithReport(f func(*Report)) Option {
 
 // WithExporter sends the spans through an exporter that f makes. It is called
 // once at the start, to probe, and anew at each shutdown, so that certificates
-// and tokens are read again. By default, OTLP over gRPC by the OTEL_*
+// and tokens are read again. By default, OTLP over gRPC or HTTP, by the OTEL_*
 // environment variables.
 func WithExporter(f func(context.Context) (sdktrace.SpanExporter, error)) Option {
 	return optionFunc(func(c *config) error {
