@@ -23,6 +23,9 @@ func (g *Group) check() error {
 		if err := m.check(of); err != nil {
 			errs = append(errs, &memberError{m.Name, err})
 		}
+		if u, ok := m.unit.(*httpUnit); ok {
+			u.conns.silent = g.t.Withholds("peer")
+		}
 		if byName[m.Name] != nil {
 			errs = append(errs, &memberError{m.Name, errors.New("there are two of that name")})
 		}

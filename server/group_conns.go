@@ -23,6 +23,7 @@ import (
 type httpConns struct {
 	all    sync.Map      // net.Conn to *httpConn; those that were hijacked are not in it
 	closed chan struct{} // capacity 1: one has gone
+	silent bool          // peers are withheld: errors must not tell them
 
 	blind        atomic.Bool  // there are some that are not known
 	watchedSince atomic.Int64 // Unix nanoseconds; zero: the server is not being stopped
@@ -126,7 +127,7 @@ func (h *httpConns) allGone() bool {
 
 // busyConn is a connection on which a request is being answered.
 type busyConn struct {
-	peer  string
+	from  string // in words; empty: peers are withheld
 	lasts time.Duration
 }
 
@@ -142,20 +143,27 @@ func peerOf(conn any) string {
 	return legible.Text(address.String(), maxPeer)
 }
 
+func (h *httpConns) from(conn any) string {
+	if h.silent {
+		return ""
+	}
+	return " from " + cmp.Or(peerOf(conn), "an unknown peer")
+}
+
 // busy returns those, the one that has been for longest first.
 func (h *httpConns) busy() (conns []busyConn) {
 	now := time.Now().UnixNano()
 	h.all.Range(func(c, e any) bool {
 		if e := e.(*httpConn); e.is() == http.StateActive {
 			conns = append(conns, busyConn{
-				peer:  peerOf(c),
+				from:  h.from(c),
 				lasts: time.Duration(now - e.since.Load()),
 			})
 		}
 		return true
 	})
 	slices.SortFunc(conns, func(a, b busyConn) int {
-		return cmp.Or(cmp.Compare(b.lasts, a.lasts), cmp.Compare(a.peer, b.peer))
+		return cmp.Or(cmp.Compare(b.lasts, a.lasts), cmp.Compare(a.from, b.from))
 	})
 	return conns
 }

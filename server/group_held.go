@@ -14,8 +14,8 @@ import (
 
 // What a connection that holds an HTTP server's stop is about.
 const (
-	stateActive = tracer.State("active")
-	stateFresh  = tracer.State("new")
+	stateActive = "active"
+	stateFresh  = "new"
 )
 
 // maxHeld bounds the connections that are told of.

@@ -3,7 +3,6 @@
 package server
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -115,8 +114,8 @@ func (e *httpForcedError) Error() string {
 		b.WriteString(", a listener's Accept or Close does not return")
 	}
 	if n := len(e.cut); n > 0 {
-		fmt.Fprintf(&b, ", requests cut on %d of its connections, the longest from %s after %s", n,
-			cmp.Or(e.cut[0].peer, "an unknown peer"), e.cut[0].lasts.Round(time.Millisecond))
+		fmt.Fprintf(&b, ", requests cut on %d of its connections, the longest%s after %s", n,
+			e.cut[0].from, e.cut[0].lasts.Round(time.Millisecond))
 	}
 	if e.left > 0 {
 		fmt.Fprintf(&b, ", handlers still run on %d", e.left)

@@ -66,6 +66,7 @@ const (
 	keyDetail           = "shutdown.holder.detail"
 	keyOpen             = "shutdown.open"
 	keyListener         = "shutdown.listener"
+	keyConnection       = "shutdown.connection" // its number, where the peer is withheld
 	keyBytesRead        = "shutdown.bytes_read"
 	keyHandshakeTimeout = "shutdown.handshake.timeout"
 	keyHandshakeOK      = "shutdown.handshake.ok"

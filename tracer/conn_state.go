@@ -23,7 +23,7 @@ type connEvidence struct {
 // connState is a row of the connection's table in docs/verdict.md.
 type connState struct {
 	rule   rule
-	state  State
+	state  string
 	when   func(*connEvidence) bool
 	detail func(*connEvidence) string
 }

@@ -6,7 +6,7 @@ import "strings"
 
 // whose says of an RPC's holder whose RPC it is.
 func (tl *timeline) whose(h *holder, r *rpcLine) {
-	h.Client, h.Infrastructure = r.client, infrastructure(r.method.Name)
+	h.Client, h.Infrastructure = r.client, infrastructure(r.asksFor())
 	if r.conn >= 0 {
 		h.Local = string(tl.conns[r.conn].where)
 	}

@@ -13,7 +13,7 @@ import (
 type accused struct {
 	kind  HolderKind
 	id    uint64
-	state State
+	state string
 }
 
 // suspect is an accused while the rules are gone through.
@@ -207,14 +207,14 @@ func unexplained(h *placed, parts []placed) time.Duration {
 
 // hookInstead is the rule "user hook".
 func hookInstead(tl *timeline, p phaseLine) *accused {
-	var wanted []State
+	var wanted []string
 	switch p.phase {
 	case PhaseHandshakeWait:
-		wanted = []State{stateCredentials, stateCallback}
+		wanted = []string{stateCredentials, stateCallback}
 	case PhaseGoAway, PhaseConnWait, PhaseForcedStop:
-		wanted = []State{stateTapHandle, stateStatsHandler, stateOuterInterceptor}
+		wanted = []string{stateTapHandle, stateStatsHandler, stateOuterInterceptor}
 	case PhaseHandlerWait:
-		wanted = []State{stateOuterInterceptor, stateStatsHandler}
+		wanted = []string{stateOuterInterceptor, stateStatsHandler}
 	}
 	if d := lastDump(tl, p); d != nil {
 		for i, hook := range d.hooks {

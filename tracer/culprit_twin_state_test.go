@@ -11,7 +11,7 @@ import (
 // The tables of docs/verdict.md's "What it was doing", each a function that goes
 // through the rows from the top.
 
-func handshakeIs(tl *timeline, c *connLine) State {
+func handshakeIs(tl *timeline, c *connLine) string {
 	for _, d := range tl.dumps {
 		if c.accepted > d.at || handshakeOverAt(c) <= d.at {
 			continue
@@ -58,7 +58,7 @@ func nobodyRead(c *connLine, h *placed) bool {
 
 // connIs is what a connection was doing that keeps the blame in conn wait. rpcs
 // are those among its parts.
-func connIs(tl *timeline, p phaseLine, h *placed, rpcs []placed) State {
+func connIs(tl *timeline, p phaseLine, h *placed, rpcs []placed) string {
 	c := h.conn
 	half := h.held() / 2
 	lastRPC := time.Duration(0)
@@ -125,7 +125,7 @@ func outerInterceptor(tl *timeline, h *placed) bool {
 	return false
 }
 
-func rpcIs(tl *timeline, h *placed) State {
+func rpcIs(tl *timeline, h *placed) string {
 	r := h.rpc
 	stack, shown := dumped(tl, r)
 	switch {

@@ -23,7 +23,7 @@ func dumpAt3s(changes ...func(*dump)) change {
 }
 
 // inHook says that goroutines are in a user hook.
-func inHook(hook State, count int) func(*dump) {
+func inHook(hook string, count int) func(*dump) {
 	return func(d *dump) {
 		d.hooks = append(d.hooks, hookLine{
 			stackLine: stackLine{function: "main.slow", source: "main.go:7"}, hook: hook, count: count,

@@ -128,6 +128,9 @@ func (m *Member) look(at int, look func() []Holder) {
 	hs := look()
 	for i := range hs {
 		hs[i].Peer, hs[i].Detail = clean(hs[i].Peer), clean(hs[i].Detail)
+		if m.g.t.cfg.withheld.peer {
+			hs[i].Peer, hs[i].Connection = "", unnumbered
+		}
 	}
 	m.g.mu.Lock()
 	defer m.g.mu.Unlock()

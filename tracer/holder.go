@@ -26,51 +26,53 @@ const (
 	HolderFlush      HolderKind = "flush"      // the application's, see PhaseAppFlush
 )
 
-// State says what a holder waits for, in the words of docs/verdict.md.
-type State string
-
 // The states of a handshake, a connection, an RPC, a user hook and a stop call.
 const (
-	stateTCP     State = "tcp"     // nothing, or no HTTP/2, has arrived
-	stateTLS     State = "tls"     // inside the credentials' handshake
-	statePreface State = "preface" // waits for the HTTP/2 connection preface
+	stateTCP     = "tcp"     // nothing, or no HTTP/2, has arrived
+	stateTLS     = "tls"     // inside the credentials' handshake
+	statePreface = "preface" // waits for the HTTP/2 connection preface
 
-	statePingUnacked  State = "ping unacknowledged" // 5 s until grpc goes on without
-	stateGoAwayUnsent State = "goaway unsent"       // the first GOAWAY has not left
-	stateWriteBlocked State = "write blocked"       // a Write in flight for 1 s
-	stateLinger       State = "linger"              // up to 1 s for the peer to close
-	stateStreams      State = "streams open"        // no handler of ours has them
+	statePingUnacked  = "ping unacknowledged" // 5 s until grpc goes on without
+	stateGoAwayUnsent = "goaway unsent"       // the first GOAWAY has not left
+	stateWriteBlocked = "write blocked"       // a Write in flight for 1 s
+	stateLinger       = "linger"              // up to 1 s for the peer to close
+	stateStreams      = "streams open"        // no handler of ours has them
 
-	stateInRecv    State = "in Recv"
-	stateInSend    State = "in Send"
-	stateInHandler State = "in handler"
+	stateInRecv    = "in Recv"
+	stateInSend    = "in Send"
+	stateInHandler = "in handler"
 
-	stateCallback      State = "callback"           // user code in handleRawConn
-	stateBytesUnsent   State = "bytes unsent"       // handler returned, stream id still open
-	stateReaderBlocked State = "reader blocked"     // no Read in flight for 1 s
-	stateDraining      State = "already draining"   // GOAWAY sent before the call: max_age, max_idle
-	stateIncomplete    State = "message incomplete" // the client has not sent all of its message
+	stateCallback      = "callback"           // user code in handleRawConn
+	stateBytesUnsent   = "bytes unsent"       // handler returned, stream id still open
+	stateReaderBlocked = "reader blocked"     // no Read in flight for 1 s
+	stateDraining      = "already draining"   // GOAWAY sent before the call: max_age, max_idle
+	stateIncomplete    = "message incomplete" // the client has not sent all of its message
 
-	stateTapHandle        State = "tap handle"
-	stateStatsHandler     State = "stats handler"
-	stateCredentials      State = "credentials"
-	stateOuterInterceptor State = "outer interceptor"
+	stateTapHandle        = "tap handle"
+	stateStatsHandler     = "stats handler"
+	stateCredentials      = "credentials"
+	stateOuterInterceptor = "outer interceptor"
 
-	stateJoined     State = "joined"               // waits for the first call
-	stateBlocked    State = "blocked by the first" // on its lock: grpc-go up to 1.84
-	stateFromInside State = "called from inside a handler"
+	stateJoined     = "joined"               // waits for the first call
+	stateBlocked    = "blocked by the first" // on its lock: grpc-go up to 1.84
+	stateFromInside = "called from inside a handler"
 )
 
 // Holder is one thing that kept a server from stopping, during one phase.
 type Holder struct {
-	Kind      HolderKind `json:"kind"`
-	State     State      `json:"state,omitempty"`
-	Method    string     `json:"method,omitempty"` // pkg.Service/Method
-	Original  string     `json:"method_original,omitempty"`
-	Peer      string     `json:"peer,omitempty"`
-	UserAgent string     `json:"user_agent,omitempty"`
-	Listener  string     `json:"listener,omitempty"`
-	Name      string     `json:"name,omitempty"` // of a flush
+	Kind HolderKind `json:"kind"`
+	// State says what it waits for, in the words of docs/verdict.md.
+	State    string `json:"state,omitempty"`
+	Method   string `json:"method,omitempty"` // pkg.Service/Method
+	Original string `json:"method_original,omitempty"`
+	Peer     string `json:"peer,omitempty"`
+	// Connection is the number of its connection, in the order in which the server
+	// has accepted them, if peers are withheld (see [Withhold]), -1 where there is
+	// none; else zero.
+	Connection int    `json:"connection,omitempty"`
+	UserAgent  string `json:"user_agent,omitempty"`
+	Listener   string `json:"listener,omitempty"`
+	Name       string `json:"name,omitempty"` // of a flush
 	// Held is how long it held this phase, Age how old it was at the end: since
 	// it was accepted or, for an RPC, since it began.
 	Held Duration `json:"held_us"`

@@ -159,6 +159,7 @@ func connHolder(c *connLine, part string) holder {
 		name: string(HolderConnection), key: holderKey{HolderConnection, c.id, part}, blame: -1,
 	}
 	h.Kind, h.Peer, h.UserAgent, h.Listener = HolderConnection, c.peer, c.agent, c.listener
+	h.Connection = c.shown
 	h.Local = string(c.where)
 	return h
 }
@@ -228,7 +229,7 @@ func (tl *timeline) ack(c *connLine, p phaseLine) (holder, bool) {
 	h := holder{
 		name: "GOAWAY ack", key: holderKey{HolderConnection, c.id, "ack"}, blame: -1, part: true,
 	}
-	h.Kind, h.Peer = HolderConnection, c.peer
+	h.Kind, h.Peer, h.Connection = HolderConnection, c.peer, c.shown
 	if c.goAway == never || !c.frames {
 		return h, false
 	}
@@ -250,6 +251,7 @@ func (tl *timeline) linger(c *connLine, p phaseLine, lastRPC time.Duration) (hol
 		name: "linger", key: holderKey{HolderConnection, c.id, "linger"}, blame: -1, part: true,
 	}
 	h.Kind, h.Peer, h.State = HolderConnection, c.peer, stateLinger
+	h.Connection = c.shown
 	h.Detail = "the peer did not close"
 	if c.finalGoAw == never || c.streams > 0 { // its streams held it until the end
 		return h, false

@@ -17,6 +17,7 @@ func (tl *timeline) handshakes(p phaseLine) (hs []holder) {
 			continue
 		}
 		h.Kind, h.Peer, h.Listener, h.Local = HolderHandshake, c.peer, c.listener, string(c.where)
+		h.Connection = c.shown
 		h.Age = Duration(h.end - c.accepted)
 		h.State, h.Detail = tl.handshakeState(c)
 		h.Detail += tl.cutBy(c, &h)
@@ -45,7 +46,7 @@ func (tl *timeline) handshakes(p phaseLine) (hs []holder) {
 	return hs
 }
 
-func (tl *timeline) handshakeState(c *connLine) (State, string) {
+func (tl *timeline) handshakeState(c *connLine) (state, detail string) {
 	read := fmt.Sprintf("%d bytes read", c.bytesRead)
 	if c.bare && c.stage == watch.StageTLS {
 		read = "its reads were not seen"

@@ -10,7 +10,7 @@ import (
 // hooksOf are the user hooks that can hold a phase: those that grpc runs in
 // handleRawConn, and those that it runs in serveStreams and handleStream. All
 // calls of a stats handler are among the latter: see TestBlameless.
-var hooksOf = map[Phase][]State{
+var hooksOf = map[Phase][]string{
 	PhaseHandshakeWait: {stateCallback, stateCredentials},
 	PhaseGoAway:        {stateTapHandle, stateStatsHandler, stateOuterInterceptor},
 	PhaseConnWait:      {stateTapHandle, stateStatsHandler, stateOuterInterceptor},
@@ -51,10 +51,10 @@ func (tl *timeline) hooks(p phaseLine) (hs []holder) {
 }
 
 // has reports whether a dump shows a user hook of a kind.
-func (d *dump) has(hook State) bool { return d.count(hook) > 0 }
+func (d *dump) has(hook string) bool { return d.count(hook) > 0 }
 
 // count is how many goroutines are in user hooks of some kinds.
-func (d *dump) count(hooks ...State) (n int) {
+func (d *dump) count(hooks ...string) (n int) {
 	for i := range d.hooks {
 		if slices.Contains(hooks, d.hooks[i].hook) {
 			n += d.hooks[i].count

@@ -26,7 +26,7 @@ func (tl *timeline) rpc(r *rpcLine, p phaseLine, incomplete bool) (holder, bool)
 }
 
 func (r *rpcLine) tell(tl *timeline, h *holder) {
-	h.name = string(h.Kind) + " " + r.method.Short
+	h.name = withMethod(string(h.Kind), r.method.Short)
 	tl.locate(h, r.id)
 	if r.deadline != never {
 		h.attrs = append(h.attrs, attr{keyDeadlineLeft, (r.deadline - min(r.end, tl.now)).Seconds()})
@@ -120,7 +120,7 @@ func (tl *timeline) rpcHolder(r *rpcLine, kind HolderKind) holder {
 		key: holderKey{kind, r.id, ""}, blame: -1, link: r.span, evidence: r, tl: tl,
 	}
 	h.Kind, h.Method, h.Peer, h.UserAgent = kind, r.method.Name, r.peer, r.agent
-	h.Original = clean(r.method.Original)
+	h.Original, h.Connection = clean(r.method.Original), r.shown
 	tl.whose(&h, r)
 	if r.http {
 		h.Transport = transportHTTP
@@ -129,7 +129,7 @@ func (tl *timeline) rpcHolder(r *rpcLine, kind HolderKind) holder {
 }
 
 // rpcState is what the handler did for most of the time it held.
-func (tl *timeline) rpcState(r *rpcLine, h *holder, incomplete bool) State {
+func (tl *timeline) rpcState(r *rpcLine, h *holder, incomplete bool) string {
 	stack, known := tl.stack(r.id)
 	switch {
 	case tl.stopFrom(r) != "":
@@ -196,7 +196,7 @@ func (tl *timeline) rpcDetail(r *rpcLine, h *holder) []string {
 
 // ofConnection says what is to be known of an RPC's connection.
 func (tl *timeline) ofConnection(r *rpcLine) []string {
-	if r.conn < 0 && !r.http && r.peer != "" && len(tl.conns) > 0 {
+	if r.conn < 0 && !r.http && (r.peer != "" || r.addr != nil) && len(tl.conns) > 0 {
 		return []string{"its connection is not known"}
 	}
 	return tl.drainingSince(r)

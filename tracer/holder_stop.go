@@ -72,7 +72,7 @@ func (tl *timeline) stopNotes() (notes []Note) {
 		case s.call == callStop && tl.graceful:
 			text += "forced the first"
 		default:
-			text += "waited for the first (" + string(stateJoined) + ")"
+			text += "waited for the first (" + stateJoined + ")"
 		}
 		notes = append(notes, Note{Kind: noteStopCall, Text: text})
 	}

@@ -47,6 +47,7 @@ func (h *Holder) words() string {
 		add(" ", h.Listener)
 	}
 	add(" from ", h.Peer)
+	add(" from ", h.numbered())
 	add(", ", h.Detail)
 	if !strings.Contains(h.Detail, h.Source) {
 		add(", at ", h.Source)

@@ -225,10 +225,10 @@ func (b *Bar) class() string {
 
 // state is what a bar's row says of its state, unless it is its name.
 func (b *Bar) state() string {
-	if string(b.State) == b.Name {
+	if b.State == b.Name {
 		return ""
 	}
-	return clipLine(string(b.State), maxRowState)
+	return clipLine(b.State, maxRowState)
 }
 
 // longestBars returns n of bars in their order: those with a culprit in them,

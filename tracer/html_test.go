@@ -40,7 +40,7 @@ func htmlReport(text string) *Report {
 				Culprit: &Holder{Kind: HolderRPC, Method: text, Peer: text, Detail: text, Source: text},
 				Bars: []Bar{
 					{Name: "connection", Note: text, Kind: HolderConnection, Culprit: true, Bars: []Bar{rpc}},
-					{Name: text, Note: text, Kind: HolderKind(text), State: State(text), More: 4},
+					{Name: text, Note: text, Kind: HolderKind(text), State: text, More: 4},
 				},
 			},
 		},
@@ -253,10 +253,10 @@ func TestHTMLWriteError(t *testing.T) {
 func manyBars(n, culprit int, text string) []Bar {
 	bars := make([]Bar, n)
 	for i := range bars {
-		part := Bar{Name: "GOAWAY ack" + text, Duration: Duration(ms), Note: text, State: State(text)}
+		part := Bar{Name: "GOAWAY ack" + text, Duration: Duration(ms), Note: text, State: text}
 		rpc := Bar{
 			Name: "rpc Greeter/Chat" + text, Duration: Duration(sec), Note: text,
-			Kind: HolderRPC, State: State(text), Culprit: i == culprit,
+			Kind: HolderRPC, State: text, Culprit: i == culprit,
 		}
 		bars[i] = Bar{
 			Name: "connection", Duration: Duration(sec), Note: fmt.Sprintf("peer 10.0.0.1:%d%s", i, text),

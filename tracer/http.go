@@ -132,7 +132,7 @@ func (tl *timeline) countRPCs(is func(*rpcLine) bool) map[string]int {
 			if n == nil {
 				n = make(map[string]int)
 			}
-			n[r.method.Name]++
+			n[r.counted()]++
 		}
 	}
 	return n

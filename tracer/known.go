@@ -42,19 +42,19 @@ var knowns = []known{
 		"https://pkg.go.dev/google.golang.org/grpc#Server.GracefulStop",
 	}, {
 		"health watch", noteRemedy,
-		func(s *situation) bool { return s.open() && s.Method == methodHealthWatch },
+		func(s *situation) bool { return s.open() && s.method() == methodHealthWatch },
 		"give the server its health.Server (server.Health): Watch streams then end after " +
 			"NOT_SERVING, while health.Server.Shutdown leaves them open",
 		grpcIssue + "8882",
 	}, {
 		"debugging tool", noteRemedy,
-		func(s *situation) bool { return s.open() && s.Infrastructure && s.Method != methodHealthWatch },
+		func(s *situation) bool { return s.open() && s.Infrastructure && s.method() != methodHealthWatch },
 		"end the tool that has this RPC (grpcurl, grpcui, grpcdebug): it is none of your clients",
 		"https://github.com/grpc/grpc/blob/master/doc/server-reflection.md",
 	}, {
 		"stream in Recv", noteRemedy,
 		func(s *situation) bool {
-			return s.business() && s.State == stateInRecv && !s.endRecv[s.Method]
+			return s.business() && s.State == stateInRecv && !s.endRecv[s.method()]
 		},
 		"end its Recv when the server drains (server.EndRecv): GracefulStop cancels no context, and " +
 			"a Recv returns only when the client sends, ends its side or goes",
@@ -221,5 +221,5 @@ func (tl *timeline) notes(views []phaseView) (notes []Note) {
 		}
 	}
 	notes = append(append(notes, tl.unseenNotes()...), tl.stopNotes()...)
-	return append(notes, tl.panicNotes()...)
+	return append(append(notes, tl.panicNotes()...), tl.withheldNotes()...)
 }

@@ -71,7 +71,7 @@ func (s *Shutdown) seekOwn(tl *timeline, views []phaseView, limit time.Duration)
 			continue
 		}
 		i := slices.IndexFunc(tl.conns, func(c connLine) bool {
-			return c.where == localProxy && c.peer == h.Peer && c.gone > tl.now
+			return c.where == localProxy && c.peer == h.Peer && c.shown == h.Connection && c.gone > tl.now
 		})
 		if i >= 0 && s.isOwn(tl.conns[i].id, limit) {
 			found = true

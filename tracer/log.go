@@ -109,7 +109,7 @@ func holderArgs(h *holder) []any {
 	}
 	args := []any{"holder.kind", string(h.Kind)}
 	if h.State != "" {
-		args = append(args, "holder.state", string(h.State))
+		args = append(args, "holder.state", h.State)
 	}
 	if h.Method != "" {
 		args = append(args, "rpc.method", h.Method)
@@ -177,7 +177,10 @@ func (s *Shutdown) logOutlivedEnded(h *Holder, left int) {
 }
 
 func outlivedArgs(h *Holder) []any {
-	args := []any{"rpc.method", h.Method}
+	var args []any
+	if h.Method != "" {
+		args = append(args, "rpc.method", h.Method)
+	}
 	if h.Peer != "" {
 		args = append(args, "peer", h.Peer)
 	}
@@ -192,7 +195,10 @@ func outlivedArgs(h *Holder) []any {
 
 // logPanicked tells of a handler that panicked. The process may end with it.
 func (s *Shutdown) logPanicked(r *rpcLine, source string, at time.Duration) {
-	args := []any{"rpc.method", r.method.Name}
+	var args []any
+	if r.method.Name != "" {
+		args = append(args, "rpc.method", r.method.Name)
+	}
 	if r.peer != "" {
 		args = append(args, "peer", r.peer)
 	}

@@ -33,13 +33,14 @@ type config struct {
 	uiURL    string
 	origin   origin
 	spool    spoolConfig
+	withheld withheld
 }
 
 func newConfig(opts []Option, env bool) (*config, error) {
 	c := &config{log: slog.Default()}
 	var errs []error
 	if env {
-		errs = append(errs, c.readUIURL(), c.readSpool())
+		errs = append(errs, c.readUIURL(), c.readSpool(), c.readWithheld())
 	}
 	for _, o := range opts {
 		if o == nil {

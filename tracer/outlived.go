@@ -27,7 +27,7 @@ const (
 
 // spanOutlived is, with a method, the name of the span of a handler that has
 // outlived the stop: from the stop's end to its own.
-const spanOutlived = "outlived handler "
+const spanOutlived = "outlived handler"
 
 // outlived follows the handlers that still run when a stop is over, until they
 // have ended or the process has. It has no goroutine while it waits.
@@ -165,17 +165,18 @@ func (o *outlived) send(ended []watch.RPCState) {
 }
 
 func (o *outlived) span(st *watch.RPCState) exporter.Span {
-	h := o.handler(st, st.End-o.over)
+	r, h := o.builder.rpc(st), o.handler(st, st.End-o.over)
 	start := o.s.wall.Add(time.Duration(o.over - o.s.begun))
 	attrs := []attr{
 		{keyKind, string(h.Kind)}, {keyAge, time.Duration(h.Age).Seconds()},
-		{keyRPCSystem, rpcSystem}, {keyRPCMethod, h.Method},
+		{keyRPCSystem, rpcSystem},
 	}
-	attrs = append(attrs, said(attr{keyRPCOriginal, h.Original}, attr{keyClient, h.Client},
+	attrs = append(attrs, said(attr{keyRPCMethod, h.Method},
+		attr{keyRPCOriginal, h.Original}, attr{keyClient, h.Client},
 		attr{keyCodeSource, h.Source})...)
 	return exporter.Span{
 		TraceID: o.s.spans.traceID, SpanID: newSpanID(), Parent: o.s.spans.root,
-		Name: spanOutlived + st.Method.Short, Start: start, End: start.Add(time.Duration(h.Held)),
+		Name: withMethod(spanOutlived, r.method.Short), Start: start, End: start.Add(time.Duration(h.Held)),
 		Attributes: attributes(append(attrs, peerAttrs(h.Peer)...)),
 	}
 }

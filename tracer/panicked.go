@@ -52,6 +52,9 @@ func (t *Tracer) handlerPanicked(st watch.RPCState) {
 	if !ok {
 		return // runtime.Goexit
 	}
+	if t.cfg.withheld.stack {
+		source = ""
+	}
 	p := panicking{st, t.table.Now(), source, make(chan struct{})}
 	limit := time.NewTimer(panicLimit)
 	defer limit.Stop()
@@ -116,6 +119,9 @@ func (tl *timeline) panicNotes() (notes []Note) {
 }
 
 func (p *panicLine) text() string {
+	if p.method == "" {
+		return "a handler panicked" + at(p.source)
+	}
 	return "a handler of " + p.method + " panicked" + at(p.source)
 }
 

@@ -211,12 +211,13 @@ func (b *rebuilder) holder(s *readSpan) holder {
 		culprit: s.flag(keyBlamed),
 	}
 	h.Holder = Holder{
-		Kind: HolderKind(s.text(keyKind)), State: State(s.text(keyState)), Method: s.text(keyRPCMethod),
+		Kind: HolderKind(s.text(keyKind)), State: s.text(keyState), Method: s.text(keyRPCMethod),
 		Original: s.text(keyRPCOriginal), Peer: s.peer(), UserAgent: s.text(keyUserAgent),
 		Listener: s.text(keyListener), Held: Duration(h.end - h.start), Age: Duration(s.duration(keyAge)),
 		Open: s.flag(keyOpen), Detail: s.text(keyDetail), Client: s.text(keyClient),
 		Local: s.text(keyLocal), Transport: s.text(keyTransport), Infrastructure: s.flag(keyInfrastructure),
 		Function: s.text(keyFunction), Source: s.text(keyCodeSource),
+		Connection: s.number(keyConnection),
 	}
 	h.part = h.Kind == HolderConnection && h.name != string(HolderConnection)
 	h.stack = b.stack(s, &h.Holder)

@@ -92,6 +92,7 @@ func sortSpans(list []*readSpan) {
 	slices.SortStableFunc(list, func(a, b *readSpan) int {
 		return cmp.Or(cmp.Compare(a.start, b.start), cmp.Compare(part(a), part(b)),
 			cmp.Compare(a.born(), b.born()), cmp.Compare(a.peer(), b.peer()),
+			cmp.Compare(a.number(keyConnection), b.number(keyConnection)),
 			cmp.Compare(a.name, b.name), cmp.Compare(a.id, b.id))
 	})
 }

@@ -23,6 +23,9 @@ func (b *rebuilder) stack(s *readSpan, h *Holder) int {
 		Offset: Duration(s.duration(keyStackAt)), Method: h.Method, Function: h.Function,
 		Source: h.Source, Text: text,
 	}
+	if key.Method == "" && h.Kind != HolderUserHook {
+		key.Method = methodsWithheld
+	}
 	known := b.stacks[key]
 	if known == nil {
 		if len(b.stacks) == maxReadStacks {

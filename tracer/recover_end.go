@@ -86,7 +86,7 @@ func (e *ending) run(b *rebuilder, r *Report, parent string) {
 		e.phase(b, last, root, end)
 		attrs = append(attrs, attr{keyCulPhase, string(last.Name)})
 		if c := last.Culprit; c != nil {
-			attrs = append(attrs, said(attr{keyCulKind, string(c.Kind)}, attr{keyCulState, string(c.State)},
+			attrs = append(attrs, said(attr{keyCulKind, string(c.Kind)}, attr{keyCulState, c.State},
 				attr{keyCulMethod, c.Method})...)
 		}
 	}
@@ -162,7 +162,8 @@ func (e *ending) ended(t *readTrace, h *readSpan) bool {
 	const exact = 1000 // µs; ages are cut to microseconds
 	return slices.ContainsFunc(t.children[e.open], func(s *readSpan) bool {
 		apart := s.born() - h.born()
-		return s.name == h.name && s.peer() == h.peer() && -exact < apart && apart < exact
+		return s.name == h.name && s.peer() == h.peer() &&
+			s.number(keyConnection) == h.number(keyConnection) && -exact < apart && apart < exact
 	})
 }
 

@@ -128,7 +128,7 @@ type Bar struct {
 	Note     string   `json:"note,omitempty"`
 
 	Kind    HolderKind `json:"kind,omitempty"`
-	State   State      `json:"state,omitempty"`
+	State   string     `json:"state,omitempty"`
 	Culprit bool       `json:"culprit,omitempty"` // or what it is a part of
 	Open    bool       `json:"open,omitempty"`    // it still holds
 	// More counts the holders that this bar stands for, which have none of
@@ -229,8 +229,12 @@ func pointers(hs []holder) []*holder {
 // note is what stands behind a holder's bar.
 func (h *holder) note() string {
 	var words []string
-	if h.Peer != "" && !h.part && h.Kind != HolderRPC {
-		words = append(words, "peer "+h.Peer)
+	if !h.part && h.Kind != HolderRPC {
+		if h.Peer != "" {
+			words = append(words, "peer "+h.Peer)
+		} else if n := h.numbered(); n != "" {
+			words = append(words, n)
+		}
 	}
 	if h.Kind == HolderListener {
 		words = append(words, h.Listener)

@@ -127,7 +127,7 @@ func (t *Tracer) beginLocked(c Call) *Shutdown {
 	t.current = s
 	s.zero = s.begun
 	s.arrivals.begin(t.table)
-	s.builder = builder{clock: t.table.Clock, call: s.zero, resolve: t.table.Resolve}
+	s.builder = t.newBuilder(s.zero)
 	s.sight.builder = s.builder
 	if !c.Later {
 		s.Called()

@@ -3,6 +3,7 @@
 package tracer
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -40,6 +41,9 @@ func (s *situation) ofRPC() bool { return s.Kind == HolderRPC || s.Kind == Holde
 
 // open reports whether an RPC is to blame that its client has not given up.
 func (s *situation) open() bool { return s.Kind == HolderRPC }
+
+// method is that of the RPC to blame, for decisions: it may be withheld.
+func (s *situation) method() string { return cmp.Or(s.rpc.asksFor(), s.Method) }
 
 // business is the same for an RPC of the application's own.
 func (s *situation) business() bool { return s.open() && !s.Infrastructure }

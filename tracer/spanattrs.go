@@ -61,11 +61,14 @@ func (h *holder) attributes(phase Phase) []attr {
 		{keyAge, time.Duration(h.Age).Seconds()},
 	}
 	attrs = append(attrs, said(
-		attr{keyState, string(h.State)}, attr{keyDetail, h.Detail}, attr{keyRPCMethod, h.Method},
+		attr{keyState, h.State}, attr{keyDetail, h.Detail}, attr{keyRPCMethod, h.Method},
 		attr{keyRPCOriginal, h.Original}, attr{keyUserAgent, h.UserAgent},
 		attr{keyListener, h.Listener}, attr{keyClient, h.Client}, attr{keyLocal, h.Local},
 		attr{keyTransport, h.Transport},
 		attr{keyFunction, h.Function}, attr{keyCodeSource, h.Source})...)
+	if h.Connection != 0 {
+		attrs = append(attrs, attr{keyConnection, h.Connection})
+	}
 	if h.Infrastructure {
 		attrs = append(attrs, attr{keyInfrastructure, true})
 	}
@@ -89,7 +92,7 @@ func rootAttrs(tl *timeline, r *Report, main *phaseView, summarised int) []attr 
 	if c := main.culprit; c != nil {
 		attrs = append(attrs, attr{keyCulPhase, string(main.phase)}, attr{keyCulprit, c.sentence()},
 			attr{keyCulKind, string(c.Kind)})
-		attrs = append(attrs, said(attr{keyCulState, string(c.State)}, attr{keyCulMethod, c.Method})...)
+		attrs = append(attrs, said(attr{keyCulState, c.State}, attr{keyCulMethod, c.Method})...)
 	}
 	attrs = append(attrs, byMethod(keyRPCsCut, r.RPCsCut)...)
 	attrs = append(attrs, byMethod(keyOutlived, r.Outlived)...)

@@ -32,6 +32,9 @@ const maxTexts = 1000
 
 // look dumps the goroutines, if there are at most limit.
 func (s *Shutdown) look(limit int) {
+	if s.t.cfg.withheld.stack {
+		return
+	}
 	if !s.looking.TryLock() {
 		return // one is being taken at this moment
 	}
@@ -46,7 +49,13 @@ func (s *Shutdown) look(limit int) {
 	if taken.Text == "" {
 		d.skipped = fmt.Sprintf("%s goroutines, more than %s", grouped(taken.Goroutines), grouped(limit))
 	} else {
-		d.fill(stack.Read(taken.Text, s.t.table.Address), addresses(s.t.table.Entries(began)))
+		r := stack.Read(taken.Text, s.t.table.Address)
+		if s.t.cfg.withheld.method {
+			for i := range r.Handlers {
+				r.Handlers[i].Method = ""
+			}
+		}
+		d.fill(r, addresses(s.t.table.Entries(began)))
 		if taken.Cut {
 			d.skipped = fmt.Sprintf("only the first %s of %s goroutines",
 				grouped(d.read), grouped(d.goroutines))
@@ -100,7 +109,7 @@ func (d *dump) fill(r stack.Reading, ids map[string]uint64) {
 	d.loose = loose
 	places := make(map[hookLine]int)
 	for i := range r.Hooks {
-		h := hookLine{stackLine: texts.line(&r.Hooks[i].Stack), hook: State(r.Hooks[i].Kind)}
+		h := hookLine{stackLine: texts.line(&r.Hooks[i].Stack), hook: string(r.Hooks[i].Kind)}
 		at, ok := places[h]
 		if !ok {
 			at = len(d.hooks)

@@ -72,7 +72,7 @@ func (tl *timeline) rpcStacks() (groups []stackGroup) {
 			if !ok {
 				continue
 			}
-			g := line.entry(tl.fromStart(d.at), r.method.Name, 0, min(r.end, tl.now)-max(r.begin, 0))
+			g := line.entry(tl.fromStart(d.at), r.counted(), 0, min(r.end, tl.now)-max(r.begin, 0))
 			at, ok := known[g.Stack]
 			if !ok {
 				at = len(groups)
@@ -118,6 +118,9 @@ func (tl *timeline) looseStacks() (groups []stackGroup) {
 // methodOf returns the full name of a method that generated code names
 // Greeter_SayHello.
 func (tl *timeline) methodOf(generated string) string {
+	if generated == "" {
+		return methodsWithheld
+	}
 	for i := range tl.rpcs {
 		m := tl.rpcs[i].method
 		if strings.EqualFold(strings.ReplaceAll(m.Short, "/", "_"), generated) {

@@ -145,12 +145,12 @@ func collectStacks(bars []Bar, stacks []Stack, got map[string]string) {
 
 // TestSameWords: what package stack finds is told in the words of the model.
 func TestSameWords(t *testing.T) {
-	for hook, state := range map[stack.HookKind]State{
+	for hook, state := range map[stack.HookKind]string{
 		stack.HookTap: stateTapHandle, stack.HookStats: stateStatsHandler,
 		stack.HookCredentials: stateCredentials, stack.HookCallback: stateCallback,
 		stack.HookInterceptor: stateOuterInterceptor,
 	} {
-		if State(hook) != state {
+		if string(hook) != state {
 			t.Errorf("%q and %q", hook, state)
 		}
 	}

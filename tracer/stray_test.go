@@ -45,7 +45,7 @@ func TestRPCsOfUnknownConnections(t *testing.T) {
 func TestInSendOfNoTime(t *testing.T) {
 	for _, tt := range []struct {
 		change rpcChange
-		want   State
+		want   string
 	}{
 		{inSend(9 * sec), stateInSend},
 		{inSend(2 * sec), stateInHandler},
@@ -54,7 +54,7 @@ func TestInSendOfNoTime(t *testing.T) {
 			stream(-sec, never, tt.change))
 		views := tl.views()
 		if got := blamed(tl, PhaseConnWait); views[len(views)-1].length(tl) != 0 ||
-			!strings.Contains(got, string(tt.want)) {
+			!strings.Contains(got, tt.want) {
 			t.Errorf("conn wait, which has just begun, blames %s, want one %s", got, tt.want)
 		}
 	}

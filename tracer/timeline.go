@@ -56,7 +56,8 @@ type timeline struct {
 	endRecv          map[string]bool // see Call.EndRecv
 
 	grpcVersion string
-	flipped     rule // a test turns it round
+	withheld    string // in words
+	flipped     rule   // a test turns it round
 }
 
 // stack is the last that is known of an RPC's.
@@ -123,8 +124,8 @@ type stackLine struct {
 // hookLine is user code that grpc runs and waits for, where no RPC of ours is.
 type hookLine struct {
 	stackLine
-	hook  State // tap handle, stats handler, credentials, outer interceptor
-	count int   // goroutines in the same place
+	hook  string // tap handle, stats handler, credentials, outer interceptor
+	count int    // goroutines in the same place
 }
 
 // stopFrame is the place in grpc's stop at which its goroutine is.
@@ -149,6 +150,7 @@ type listenerLine struct {
 
 type connLine struct {
 	id       uint64
+	shown    int // instead of a peer that is withheld; 0: it is not
 	peer     string
 	agent    string // user-agent of one of its RPCs
 	listener string
@@ -207,8 +209,10 @@ func (c *connLine) handshakeOver() time.Duration {
 
 type rpcLine struct {
 	id     uint64
-	method *watch.Method
-	conn   int // index into conns; -1: unknown
+	method *watch.Method // as it is told
+	unsaid *watch.Method // what it is, if that is withheld
+	shown  int           // its connection, see connLine
+	conn   int           // index into conns; -1: unknown
 	caller
 	stream     bool
 	begin, end time.Duration
@@ -286,21 +290,28 @@ func (tl *timeline) blind() bool { return len(tl.listeners) == 0 }
 
 // builder makes timelines of one shutdown out of snapshots.
 type builder struct {
-	clock   watch.Clock
-	call    watch.Instant
-	resolve func(context.Context) watch.Caller
-	callers map[uint64]caller   // by RPC
-	peers   map[uint64]peerLine // by connection: texts cost more than times
+	clock    watch.Clock
+	call     watch.Instant
+	resolve  func(context.Context) watch.Caller
+	withheld withheld
+	callers  map[uint64]caller   // by RPC
+	peers    map[uint64]peerLine // by connection: texts cost more than times
+}
+
+// newBuilder returns one that counts from a moment.
+func (t *Tracer) newBuilder(call watch.Instant) builder {
+	return builder{
+		clock: t.table.Clock, call: call, resolve: t.table.Resolve, withheld: t.cfg.withheld,
+	}
 }
 
 // newBuilder returns one for a single RPC at a time, which nobody else uses.
 func (s *Shutdown) newBuilder() *builder {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return &builder{
-		clock: s.t.table.Clock, call: s.zero, resolve: s.t.table.Resolve,
-		callers: make(map[uint64]caller),
-	}
+	b := s.t.newBuilder(s.zero)
+	b.callers = make(map[uint64]caller)
+	return &b
 }
 
 // at is the reverse of since.
@@ -317,7 +328,7 @@ func (b *builder) since(i watch.Instant) time.Duration {
 // add puts a snapshot into tl. cancelled tells when an RPC's
 // context was cancelled, if it was.
 func (b *builder) add(tl *timeline, snap *watch.Snapshot, cancelled map[uint64]watch.Instant) {
-	tl.now = b.since(snap.At)
+	tl.now, tl.withheld = b.since(snap.At), b.withheld.String()
 	b.prune(snap)
 	tl.conns = make([]connLine, 0, len(snap.Conns))
 	tl.forgottenConns, tl.forgottenRPCs = snap.ForgottenConns, snap.ForgottenRPCs
@@ -349,7 +360,7 @@ func (b *builder) add(tl *timeline, snap *watch.Snapshot, cancelled map[uint64]w
 		r.conn = -1
 		if isPointer(r.addr) {
 			if j, ok := byAddr[r.addr]; ok {
-				r.conn, r.peer = j, tl.conns[j].peer
+				r.conn, r.peer, r.shown = j, tl.conns[j].peer, tl.conns[j].shown
 				if r.agent != "" {
 					tl.conns[j].agent = r.agent
 				}
@@ -409,8 +420,12 @@ func (b *builder) prune(snap *watch.Snapshot) {
 
 func (b *builder) conn(c *watch.ConnState) connLine {
 	p := b.peer(c)
+	shown := 0
+	if b.withheld.peer {
+		p.text, shown = "", int(c.ID)
+	}
 	return connLine{
-		id: c.ID, peer: p.text, where: p.where, listener: c.Listener,
+		id: c.ID, shown: shown, peer: p.text, where: p.where, listener: c.Listener,
 		accepted: b.since(c.Accepted), handshake: b.since(c.Handshake),
 		settled: b.since(c.Settled), timeout: time.Duration(c.Timeout), stage: c.Stage,
 		transport: c.Transport, cut: b.since(c.Cut), bytesRead: c.BytesRead,
@@ -442,6 +457,9 @@ func (b *builder) rpc(s *watch.RPCState) rpcLine {
 		deadline: never,
 		recv:     b.operation(&s.Recv), send: b.operation(&s.Send),
 	}
+	if b.withheld.method {
+		r.method, r.unsaid = noMethod, s.Method
+	}
 	c, ok := b.callers[s.ID]
 	if !ok {
 		w := watch.Caller{}
@@ -449,18 +467,22 @@ func (b *builder) rpc(s *watch.RPCState) rpcLine {
 			w = b.resolve(s.Ctx)
 		}
 		c = caller{
-			addr: w.Addr, agent: clean(w.UserAgent), span: w.Span, client: clean(w.Client),
-			http: w.HTTP, awaited: w.Awaited,
+			addr: w.Addr, span: w.Span, http: w.HTTP, awaited: w.Awaited,
 		}
 		if d, ok := s.Ctx.Deadline(); ok {
 			c.until = b.clock.At(d)
 		}
-		if w.Addr != nil {
+		if !b.withheld.client {
+			c.agent, c.client = clean(w.UserAgent), clean(w.Client)
+		}
+		if w.Addr != nil && !b.withheld.peer {
 			c.peer = clean(w.Addr.String())
 		}
 		b.callers[s.ID] = c
 	}
-	r.caller, r.deadline = c, b.since(c.until)
+	if r.caller, r.deadline = c, b.since(c.until); c.addr != nil && b.withheld.peer {
+		r.shown = unnumbered
+	}
 	return r
 }
 

@@ -22,7 +22,7 @@ func (tl *timeline) toldHandler(r *rpcLine, h *holder) []string {
 		return nil
 	}
 	switch {
-	case h.State == stateInRecv && tl.endRecv[r.method.Name]:
+	case h.State == stateInRecv && tl.endRecv[r.asksFor()]:
 		return []string{"its Recv ends at the drain"}
 	case tl.ctxCancelled(h):
 		return []string{tl.cancelledContext(r, h)}

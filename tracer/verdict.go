@@ -3,6 +3,7 @@
 package tracer
 
 import (
+	"cmp"
 	"fmt"
 	"time"
 )
@@ -30,10 +31,16 @@ func (h *Holder) who() string {
 	if h.Transport != "" {
 		s += " through ServeHTTP"
 	}
-	if h.Peer == "" {
+	switch {
+	case h.Peer != "":
+		s += " from " + h.Peer
+	case h.Connection > 0 && h.Kind == HolderConnection:
+		s = h.numbered()
+	case h.Connection > 0:
+		s += " from " + h.numbered()
+	case h.Connection == 0:
 		return s + " on an unknown connection"
 	}
-	s += " from " + h.Peer
 	if h.Local != "" {
 		s += " (" + h.Local + ")"
 	}
@@ -215,7 +222,7 @@ func (tl *timeline) outlived() map[string]int {
 			if outlived == nil {
 				outlived = make(map[string]int)
 			}
-			outlived[r.method.Name]++
+			outlived[r.counted()]++
 		}
 	}
 	return outlived
@@ -249,7 +256,7 @@ func (tl *timeline) signalled(main *phaseView) string {
 // blamesRPC reports whether the culprit, which the verdict has named, is of one
 // of the methods that were cut. ended says that the cut ended the phase.
 func (v *phaseView) blamesRPC(cut map[string]int, ended bool) bool {
-	return v != nil && v.culprit != nil && cut[v.culprit.Method] > 0 &&
+	return v != nil && v.culprit != nil && cut[cmp.Or(v.culprit.Method, methodsWithheld)] > 0 &&
 		(ended || v.culprit.Kind == HolderHandler)
 }
 

@@ -26,7 +26,7 @@ type wantPhase struct {
 	phase   tracer.Phase
 	atLeast time.Duration
 	kind    tracer.HolderKind
-	state   tracer.State
+	state   string
 	method  string
 }
 

@@ -26,7 +26,7 @@ import (
 type stage struct {
 	until  time.Duration // after the signal; 0: for ever
 	kind   tracer.HolderKind
-	state  tracer.State
+	state  string
 	method string
 	peer   int // which of the clients it is
 }

@@ -24,7 +24,7 @@ const (
 func took(name tracer.Phase, d tracer.Duration, who ...string) tracer.PhaseReport {
 	p := tracer.PhaseReport{Name: name, Duration: d}
 	if len(who) > 0 {
-		p.Culprit = &tracer.Holder{Kind: tracer.HolderKind(who[0]), State: tracer.State(who[1])}
+		p.Culprit = &tracer.Holder{Kind: tracer.HolderKind(who[0]), State: who[1]}
 		p.Culprit.Method = strings.Join(who[2:], "")
 	}
 	return p
