@@ -13,7 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// TestFaultsPage: docs/faults.md has every row of TestFaults, and no other.
+// TestFaultsPage: docs/faults.md has every row of TestU46Faults, and no other.
 func TestFaultsPage(t *testing.T) {
 	page, err := os.ReadFile("../../docs/faults.md")
 	if err != nil {

@@ -54,13 +54,13 @@ func (l logged) number(key string) float64 {
 type stopping struct {
 	cmd     *exec.Cmd
 	stderr  bytes.Buffer
-	told    time.Time     // when it got SIGTERM
 	took    time.Duration // until it had ended
 	ended   chan struct{} // closed then
 	serving chan string   // gets the address
 	probed  chan struct{} // closed when it has said what became of its probe
 
 	mu     sync.Mutex // guards following
+	told   time.Time  // when it got SIGTERM
 	stdout strings.Builder
 	log    []logged
 }
@@ -116,14 +116,16 @@ func (s *stopping) read(stdout io.Reader) {
 		s.stdout.WriteByte('\n')
 		s.log = append(s.log, l)
 		s.mu.Unlock()
-		switch msg := l.text("msg"); {
-		case msg == "serving":
+		switch l.text("msg") {
+		case "serving":
 			s.serving <- strings.Trim(l.text("addresses"), "[]")
-		case strings.HasPrefix(msg, "trace export"):
+		case "trace export ready", "trace export refused", "trace export not reachable":
 			probed()
 		}
 	}
 	_ = s.cmd.Wait()
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	s.took = time.Since(s.told)
 }
 
@@ -149,7 +151,9 @@ func (s *stopping) records(msg string) (all []logged) {
 // terminate sends SIGTERM.
 func (s *stopping) terminate(t *testing.T) {
 	t.Helper()
+	s.mu.Lock()
 	s.told = time.Now()
+	s.mu.Unlock()
 	if err := s.cmd.Process.Signal(syscall.SIGTERM); err != nil {
 		t.Fatal(err)
 	}

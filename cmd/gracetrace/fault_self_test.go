@@ -13,7 +13,7 @@ import (
 // envFileLimit is how many bytes a file may have that the process writes.
 const envFileLimit = "GRACETRACE_TEST_FILE_LIMIT"
 
-// limitSelf does what a row of TestFaults wants of the process.
+// limitSelf does what a row of TestU46Faults wants of the process.
 func limitSelf() error {
 	v := os.Getenv(envFileLimit)
 	if v == "" {

@@ -32,6 +32,12 @@ func serveUntilSignal() int {
 		log.Error(msgNew, "err", err.Error())
 		return exitUsage
 	}
+	endProvider, err := provide()
+	if err != nil {
+		log.Error(msgNew, "err", err.Error())
+		return exitUsage
+	}
+	defer endProvider()
 	t, err := tracer.New(context.Background(), tracer.WithLogger(log),
 		tracer.WithReport(func(r *tracer.Report) { log.Info(msgReport, "report", r) }))
 	if err != nil {

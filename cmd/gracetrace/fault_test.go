@@ -11,19 +11,22 @@ import (
 	"slices"
 	"testing"
 	"time"
+
+	"github.com/gracetrace/gracetrace/internal/servertest"
 )
 
-var faultFlag = flag.String("fault", "", "run only the rows of TestFaults that match")
+var faultFlag = flag.String("fault", "", "run only the rows of TestU46Faults that match")
 
-// TestFaults: whatever the collector and the disk do, a stop takes at most 2 s
-// longer, ends in the same way, and each of its spans is delivered, spooled or
-// lost, with the reason in the log. The numbers are in docs/faults.md.
-func TestFaults(t *testing.T) {
+// TestU46Faults: whatever the collector and the disk do, a stop takes at most 2 s
+// longer (WaveHouse #288), ends in the same way, and each of its spans is
+// delivered, spooled ("shutdown spans spooled") or lost, with the reason in the
+// log. The numbers are in docs/faults.md.
+func TestU46Faults(t *testing.T) {
 	if testing.Short() {
 		t.Skip("takes 20 s")
 	}
 	ctx, cancel := context.WithCancel(t.Context())
-	lateBy := lateness(ctx)
+	lateBy := servertest.Lateness(ctx)
 	only := regexp.MustCompile(*faultFlag)
 	rows := slices.DeleteFunc(faults(), func(f fault) bool { return !only.MatchString(f.name) })
 	rows = slices.DeleteFunc(rows, func(f fault) bool { return f.lacks(t) })
@@ -47,21 +50,6 @@ func TestFaults(t *testing.T) {
 	}
 	t.Logf("timers were late by %v at most; without an exporter the exits took %v\n%s",
 		late, exits, tableOf(runs))
-}
-
-// lateness measures by how much timers are late, at most.
-func lateness(ctx context.Context) <-chan time.Duration {
-	measured := make(chan time.Duration, 1)
-	go func() {
-		worst := time.Duration(0)
-		for ctx.Err() == nil {
-			due := time.Now().Add(5 * time.Millisecond)
-			<-time.After(time.Until(due))
-			worst = max(worst, time.Since(due))
-		}
-		measured <- worst
-	}()
-	return measured
 }
 
 // baselines are stops without an exporter, between the others: they meet the same
