@@ -7,6 +7,7 @@ package main
 import (
 	"context"
 	"math/rand/v2"
+	"os"
 	"regexp"
 	"slices"
 	"strconv"
@@ -32,8 +33,25 @@ const (
 	atOnce = 10
 )
 
+// envKills is how often a test kills: 100 to be sure, by default 20.
+const envKills = "GRACETRACE_TEST_KILLS"
+
+func kills(t *testing.T) int {
+	t.Helper()
+	v := os.Getenv(envKills)
+	if v == "" {
+		return 20
+	}
+	n, err := strconv.Atoi(v)
+	if err != nil {
+		t.Fatalf("%s=%q", envKills, v)
+	}
+	return n
+}
+
 // kill is a process that is killed while one client holds its stop.
 type kill struct {
+	n         int
 	service   string
 	holding   *holding
 	after     time.Duration // the signal, as planned
@@ -44,12 +62,13 @@ type kill struct {
 	kill      *time.Timer
 	killing   chan time.Duration
 	result    result
+	torn      bool // its spool was
 }
 
 // randomKill is one at a moment that may be anything, and is soon in one of four.
 func randomKill(n int) *kill {
 	k := &kill{
-		service: "run-" + strconv.Itoa(n), holding: &holdings[n%len(holdings)],
+		n: n, service: "run-" + strconv.Itoa(n), holding: &holdings[n%len(holdings)],
 		after: holderTold + rand.N(lastKill-holderTold),
 	}
 	if n%4 == 0 {
@@ -114,7 +133,7 @@ var finishedAs = regexp.MustCompile(`msg="shutdown finished" .*?outcome=(\w+)`)
 
 // killAtRandom kills processes, some at the same time, and returns by how much the
 // machine's timers were late.
-func killAtRandom(t *testing.T, n int, env ...string) ([]*kill, time.Duration) {
+func killAtRandom(t *testing.T, n int, env func(*kill) []string) ([]*kill, time.Duration) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
@@ -125,7 +144,7 @@ func killAtRandom(t *testing.T, n int, env ...string) ([]*kill, time.Duration) {
 	}
 	for some := range slices.Chunk(all, atOnce) {
 		for _, k := range some {
-			k.stop(t, env...)
+			k.stop(t, env(k)...)
 		}
 		for _, k := range some {
 			k.wait(t)
@@ -141,7 +160,7 @@ func killAtRandom(t *testing.T, n int, env ...string) ([]*kill, time.Duration) {
 func TestU39KillWithoutSpool(t *testing.T) {
 	t.Parallel()
 	collector := record(t, 0)
-	all, late := killAtRandom(t, kills(t), collector.endpoint)
+	all, late := killAtRandom(t, kills(t), func(*kill) []string { return []string{collector.endpoint} })
 	collector.end()
 	first := make(map[string][]time.Duration)
 	for _, k := range all {

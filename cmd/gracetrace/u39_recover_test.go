@@ -5,176 +5,133 @@
 package main
 
 import (
-	"context"
-	"fmt"
-	"math/rand/v2"
-	"net"
+	"io/fs"
 	"os"
 	"path/filepath"
-	"strconv"
+	"regexp"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
-	collectorv1 "go.opentelemetry.io/proto/otlp/collector/trace/v1"
 	tracepb "go.opentelemetry.io/proto/otlp/trace/v1"
-	"google.golang.org/grpc"
-	"google.golang.org/protobuf/testing/protocmp"
+	"google.golang.org/protobuf/proto"
+
+	"github.com/gracetrace/gracetrace/internal/otlpjson"
+	"github.com/gracetrace/gracetrace/tracer"
 )
 
-// envKills is how often TestU39RecoverAfterKill kills: 100 to be sure, by default 20.
-const envKills = "GRACETRACE_TEST_KILLS"
+// nowhere is the endpoint of a collector that is not there.
+const nowhere = "OTEL_EXPORTER_OTLP_ENDPOINT=http://127.0.0.1:1"
 
-func kills(t *testing.T) int {
-	t.Helper()
-	v := os.Getenv(envKills)
-	if v == "" {
-		return 20
-	}
-	n, err := strconv.Atoi(v)
-	if err != nil {
-		t.Fatalf("%s=%q", envKills, v)
-	}
-	return n
-}
-
-// keeping is a collector that keeps what it is sent.
-func keeping(t *testing.T) (endpoint string, e *emitted) {
-	t.Helper()
-	lis, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	s, e := grpc.NewServer(), &emitted{}
-	collectorv1.RegisterTraceServiceServer(s, &keeper{emitted: e})
-	served := make(chan error)
-	go func() { served <- s.Serve(lis) }()
-	t.Cleanup(func() { s.Stop(); <-served })
-	return "OTEL_EXPORTER_OTLP_ENDPOINT=http://" + lis.Addr().String(), e
-}
-
-type keeper struct {
-	collectorv1.UnimplementedTraceServiceServer
-	*emitted
-}
-
-func (k *keeper) Export(ctx context.Context, req *collectorv1.ExportTraceServiceRequest,
-) (*collectorv1.ExportTraceServiceResponse, error) {
-	return &collectorv1.ExportTraceServiceResponse{}, k.UploadTraces(ctx, req.GetResourceSpans())
-}
-
-// traces are the spans of each trace, one of each id: Jaeger merges copies that
-// are the same, and only those.
-func (e *emitted) traces(t *testing.T) map[string][]*tracepb.Span {
-	t.Helper()
-	byTrace := make(map[string][]*tracepb.Span)
-	byID := make(map[string]*tracepb.Span)
-	for _, s := range e.all() {
-		trace, id := string(s.GetTraceId()), string(s.GetSpanId())
-		if before := byID[id]; before == nil {
-			byID[id] = s
-			byTrace[trace] = append(byTrace[trace], s)
-		} else if diff := cmp.Diff(before, s, protocmp.Transform()); diff != "" {
-			t.Errorf("%s was sent twice, and not the same:\n%s", s.GetName(), diff)
-		}
-	}
-	return byTrace
-}
-
-// TestU39RecoverAfterKill: servers that are killed at random moments of their stop,
-// some with a collector and some without one. The next start sends what they could
-// not: of each run one whole trace that says how it ended, and why.
+// TestU39RecoverAfterKill: processes that are killed at any moment of a stop that one
+// client holds, every other one without a collector. Some have ended before, some were
+// forced to. What a spool has kept is sent by a recovery that is killed itself, by the
+// next one, and by a start at the same time: of each run one whole trace that says how
+// it ended and, from 1.2 s on, who held it.
 func TestU39RecoverAfterKill(t *testing.T) {
 	t.Parallel()
-	endpoint, collector := keeping(t)
-	nowhere := "OTEL_EXPORTER_OTLP_ENDPOINT=http://127.0.0.1:1"
 	dir := filepath.Join(t.TempDir(), "spool")
-	var wg sync.WaitGroup
-	few := make(chan struct{}, 4) // at once
-	runs, early := kills(t), 0
-	for n := range runs {
-		to := []string{endpoint, nowhere}[n%2]
-		after := time.Duration(rand.Int64N(int64(5 * time.Second)))
-		if after < tooEarly {
-			early++
+	spool := "GRACETRACE_SPOOL_DIR=" + dir
+	live := record(t, 0)
+	all, late := killAtRandom(t, kills(t), func(k *kill) []string {
+		env := []string{spool, []string{live.endpoint, nowhere}[k.n%2]}
+		if k.n%3 == 0 && k.holding.stages[0].kind != tracer.HolderHandshake {
+			env = append(env, "GRACETRACE_GRACE_PERIOD="+shortGrace.String())
 		}
-		wg.Go(func() {
-			few <- struct{}{}
-			defer func() { <-few }()
-			killed(t, to, dir, after)
-		})
-	}
-	wg.Wait()
-	recoverByStart(t, endpoint, dir)
-	if got := filesIn(t, dir); len(got) > 0 {
-		t.Errorf("left in the spool: %v", got)
-	}
-	all := collector.traces(t)
-	if len(all) > runs || len(all) < runs-early {
-		t.Errorf("%d traces of %d runs, of which %d may not have begun to stop", len(all), runs, early)
-	}
+		return env
+	})
+	live.end()
+	torn := tear(t, dir)
+	after := record(t, 20*time.Millisecond) // so that a recovery lasts
+	recoverAndKill(t, after, spool, dir)
+	recoverTogether(t, after, spool, dir)
+	after.end()
 	outcomes := make(map[string]int)
-	for _, spans := range all {
-		whole(t, spans)
-		outcomes[outcomeOf(t, spans)]++
+	for _, k := range all {
+		got := append(live.of(k.service), after.of(k.service)...)
+		k.torn = k.service == torn
+		outcome, ok := k.judgeRecovered(t, got, late)
+		outcomes[outcome]++
+		if !ok {
+			t.Logf("%s: %s, killed after %s, outcome %q; timers were late by %s", k.service,
+				k.holding.name, k.killed, k.outcome(), late)
+		}
 	}
-	t.Logf("%d runs: %v", runs, outcomes)
-	if outcomes["killed"] < runs/3 || outcomes["killed"]+outcomes["forced"] != len(all) {
+	t.Logf("%d runs: %v", len(all), outcomes)
+	if outcomes["killed"] < len(all)/3 || len(all) >= 20 && outcomes["forced"] == 0 {
 		t.Errorf("outcomes: %v", outcomes)
 	}
 }
 
-// tooEarly is when a busy machine may not have begun the stop that it was told of.
-const tooEarly = time.Second
+// shortGrace is a grace period that is over before most kills come.
+const shortGrace = 3 * time.Second
 
-// killed runs a demo that stops itself, and kills it in the middle of that.
-func killed(t *testing.T, to, dir string, after time.Duration) {
+// tear cuts the end off a file of a run of which no collector has heard, as a kill in
+// the middle of a write does, and returns that run.
+func tear(t *testing.T, dir string) (service string) {
 	t.Helper()
-	cmd := gracetrace(t, []string{"OTEL_TRACES_EXPORTER=otlp", to, "GRACETRACE_SPOOL_DIR=" + dir},
-		"demo", "--scenario", "all", "--grace", "4s")
-	stderr, err := cmd.StderrPipe()
-	if err != nil {
-		t.Error(err)
-		return
-	}
-	if err := cmd.Start(); err != nil {
-		t.Error(err)
-		return
-	}
-	lines := make(chan string, 1000)
-	go (&running{lines: lines}).read(stderr)
-	for line := range lines {
-		if strings.Contains(line, "sends itself SIGTERM") {
-			break
+	for _, f := range filesIn(t, dir) {
+		path := filepath.Join(dir, f.Name())
+		text, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
 		}
+		_, err = os.Stat(strings.TrimSuffix(path, ".jsonl") + ".taken")
+		lines := strings.Count(string(text), "\n")
+		if lines < 3 || err == nil || strings.Contains(string(text), `"grpc.server.shutdown"`) {
+			continue
+		}
+		if err := os.Truncate(path, int64(len(text)-20)); err != nil {
+			t.Fatal(err)
+		}
+		return runName.FindString(string(text))
 	}
-	select {
-	case <-time.After(after):
-	case <-t.Context().Done():
-	}
-	_ = cmd.Process.Kill()
-	for range lines { // until it is gone
-	}
-	_ = cmd.Wait()
+	t.Error("nothing to tear")
+	return ""
 }
 
-// recoverByStart starts a server, and kills it when the spool is empty.
-func recoverByStart(t *testing.T, to, dir string) {
+var runName = regexp.MustCompile(`run-\d+`)
+
+// recoverAndKill kills a recovery in its middle: which file it is at, and whether that
+// was sent, nobody knows.
+func recoverAndKill(t *testing.T, c *recorder, spool, dir string) {
 	t.Helper()
-	r := start(t, gracetrace(t, []string{"OTEL_TRACES_EXPORTER=otlp", to, "GRACETRACE_SPOOL_DIR=" + dir},
-		"serve", "--addr", "127.0.0.1:0"))
-	for tick := time.NewTicker(20 * time.Millisecond); ; <-tick.C {
-		if len(filesIn(t, dir)) == 0 || t.Context().Err() != nil {
-			break
+	before := len(filesIn(t, dir))
+	r := start(t, gracetrace(t, []string{"OTEL_TRACES_EXPORTER=otlp", c.endpoint, spool}, "recover", dir))
+	for tick := time.NewTicker(time.Millisecond); len(filesIn(t, dir)) > before*2/3; <-tick.C {
+		if t.Context().Err() != nil {
+			t.Fatal("nothing is recovered")
 		}
 	}
 	r.signal(t, os.Kill)
-	r.wait(t)
+	if got := r.wait(t); got.code >= 0 {
+		t.Logf("the recovery ended before it was killed:\n%s", got.stdout)
+	}
+	if n := len(filesIn(t, dir)); n == 0 {
+		t.Errorf("%d files of %d are left: it was not killed in its middle", n, before)
+	}
 }
 
-func filesIn(t *testing.T, dir string) []os.DirEntry {
+// recoverTogether recovers what is left by two at the same time: a start, and the
+// command, which leaves alone what the other has.
+func recoverTogether(t *testing.T, c *recorder, spool, dir string) {
+	t.Helper()
+	env := []string{"OTEL_TRACES_EXPORTER=otlp", c.endpoint, spool}
+	server := start(t, gracetrace(t, env, "serve", "--addr", "127.0.0.1:0"))
+	command := begin(t, gracetrace(t, env, "recover", dir))
+	if r := command(t); r.code != exitOK {
+		t.Errorf("recover: exit code %d\n%s%s", r.code, r.stdout, r.stderr)
+	}
+	for tick := time.NewTicker(20 * time.Millisecond); len(filesIn(t, dir)) > 0; <-tick.C {
+		if t.Context().Err() != nil {
+			t.Fatalf("left in the spool: %v", filesIn(t, dir))
+		}
+	}
+	server.signal(t, os.Kill)
+	server.wait(t)
+}
+
+func filesIn(t *testing.T, dir string) []fs.DirEntry {
 	t.Helper()
 	entries, err := os.ReadDir(dir)
 	if err != nil {
@@ -183,20 +140,94 @@ func filesIn(t *testing.T, dir string) []os.DirEntry {
 	return entries
 }
 
-// outcomeOf is what the root says, which also must have a verdict.
-func outcomeOf(t *testing.T, spans []*tracepb.Span) string {
+// judgeRecovered compares the trace of a run with what was arranged, and with what the
+// run has logged of itself.
+func (k *kill) judgeRecovered(t *testing.T, got []message, late time.Duration) (outcome string, ok bool) {
 	t.Helper()
-	attrs := make(map[string]string)
-	for _, s := range spans {
-		if s.GetName() != "grpc.server.shutdown" {
-			continue
+	if len(got) == 0 {
+		if k.ended() || k.killed > told+late {
+			t.Errorf("%s: no trace", k.service)
 		}
-		for _, kv := range s.GetAttributes() {
-			attrs[kv.GetKey()] = kv.GetValue().GetStringValue()
-		}
+		return "none", !t.Failed()
 	}
-	if !strings.Contains(attrs["shutdown.verdict"], " ") {
-		t.Errorf("verdict %q", attrs["shutdown.verdict"])
+	before := t.Failed()
+	k.wholeOnce(t, got)
+	r := reported(t, got)
+	switch outcome = string(r.Outcome); {
+	case !strings.Contains(r.Verdict, " "):
+		t.Errorf("%s: verdict %q", k.service, r.Verdict)
+	case !k.mayBe(outcome, late):
+		t.Errorf("%s: %s, its log says %q: %s", k.service, outcome, k.outcome(), r.Verdict)
+	case outcome != "killed" && !strings.Contains(r.Verdict, k.peers[0].LocalAddr().String()):
+		t.Errorf("%s: the holder is not named: %s", k.service, r.Verdict)
+	case outcome == "killed" && len(r.Checkpoints) == 0 && k.killed > holderTold+late && k.outcome() == "" && !k.torn:
+		t.Errorf("%s: no checkpoint: %s", k.service, r.Verdict)
+	case outcome == "killed":
+		k.blames(t, r, late)
 	}
-	return fmt.Sprint(attrs["shutdown.outcome"])
+	return outcome, before || !t.Failed()
+}
+
+// mayBe reports whether a run that has logged what it has can have that outcome. Its
+// last spans are written a moment after its log.
+func (k *kill) mayBe(outcome string, late time.Duration) bool {
+	switch k.outcome() {
+	case "":
+		return outcome == "killed"
+	case outcome:
+		return true
+	}
+	return outcome == "killed" && k.sinceEnd() < 50*time.Millisecond+late
+}
+
+// sinceEnd is how long after its own end a process was killed.
+func (k *kill) sinceEnd() time.Duration {
+	m := finishedAt.FindStringSubmatch(k.result.stderr)
+	if m == nil || k.killed == 0 {
+		return 0
+	}
+	at, err := time.Parse(time.RFC3339Nano, m[1])
+	if err != nil {
+		return 0
+	}
+	return k.signalled.Add(k.killed).Sub(at)
+}
+
+var finishedAt = regexp.MustCompile(`time=(\S+) level=\w+ msg="shutdown finished"`)
+
+// wholeOnce wants one whole trace, of which what was sent twice was the same, with its
+// resource and its scope: Jaeger shows only such copies once.
+func (k *kill) wholeOnce(t *testing.T, got []message) {
+	t.Helper()
+	sent := make(map[string]string)
+	traces := make(map[string]bool)
+	var spans []*tracepb.Span
+	for _, m := range got {
+		otlpjson.Each(m.spans, func(rs *tracepb.ResourceSpans, ss *tracepb.ScopeSpans, s *tracepb.Span) {
+			text := bytesOf(t, rs.GetResource()) + rs.GetSchemaUrl() + bytesOf(t, ss.GetScope()) +
+				ss.GetSchemaUrl() + bytesOf(t, s)
+			before, again := sent[string(s.GetSpanId())]
+			if again && text != before {
+				t.Errorf("%s: %s was sent twice, and not the same", k.service, s.GetName())
+			}
+			if !again {
+				spans = append(spans, s)
+			}
+			sent[string(s.GetSpanId())] = text
+			traces[string(s.GetTraceId())] = true
+		})
+	}
+	if len(traces) != 1 {
+		t.Errorf("%s: %d traces", k.service, len(traces))
+	}
+	whole(t, spans)
+}
+
+func bytesOf(t *testing.T, m proto.Message) string {
+	t.Helper()
+	b, err := proto.MarshalOptions{Deterministic: true}.Marshal(m)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(b)
 }
