@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net/url"
 	"os"
 	"strconv"
@@ -126,7 +127,8 @@ func parseHeaders(name, v string) (map[string]string, error) {
 		if !strings.HasSuffix(strings.ToLower(key), "-bin") && !printable(value) {
 			return nil, fmt.Errorf("%s: header %q: not printable ASCII (value not shown)", name, key)
 		}
-		headers[key] = value
+		maps.DeleteFunc(headers, func(k, _ string) bool { return strings.EqualFold(k, key) })
+		headers[key] = value // of two with one name the last counts
 	}
 	return headers, nil
 }

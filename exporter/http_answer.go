@@ -5,6 +5,7 @@ package exporter
 import (
 	"cmp"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"mime"
@@ -92,21 +93,29 @@ func readAnswer(resp *http.Response) error {
 // readSuccess tells a collector from a web server that says 200 to everything.
 func readSuccess(resp *http.Response, kind string, body []byte) error {
 	var msg coltracepb.ExportTraceServiceResponse
-	err := fmt.Errorf("with %q", cmp.Or(kind, "no Content-Type"))
+	err := errors.New("with " + shownText(cmp.Or(resp.Header.Get("Content-Type"), "no Content-Type")))
 	switch kind {
 	case typeProtobuf:
-		err = proto.Unmarshal(body, &msg)
+		err = malformed(proto.Unmarshal(body, &msg))
 	case typeJSON:
-		err = protojson.UnmarshalOptions{DiscardUnknown: true}.Unmarshal(body, &msg)
+		err = malformed(protojson.UnmarshalOptions{DiscardUnknown: true}.Unmarshal(body, &msg))
 	}
 	if err != nil {
 		return &httpError{status: resp.StatusCode, text: fmt.Sprintf("%s, but not an OTLP answer: %s, %s",
-			statusText(resp), legible.Text(err.Error(), maxAnswerShown), excerpt(body))}
+			statusText(resp), err, excerpt(body))}
 	}
 	if p := msg.GetPartialSuccess(); p.GetRejectedSpans() > 0 {
 		return &partialError{rejected: p.GetRejectedSpans(), msg: p.GetErrorMessage()}
 	}
 	return nil
+}
+
+// malformed leaves out what a parser quotes of a body: the excerpt says more.
+func malformed(err error) error {
+	if err == nil {
+		return nil
+	}
+	return errors.New("malformed")
 }
 
 // refusal is the error of any status but 2xx.
@@ -151,17 +160,15 @@ func statusMessage(kind string, body []byte) string {
 
 // excerpt is the beginning of a body whose blanks are of no interest.
 func excerpt(body []byte) string {
-	if len(body) > 4*maxAnswerShown {
-		body = body[:4*maxAnswerShown]
-	}
-	text := strings.Join(strings.Fields(string(body)), " ")
+	text := hide(string(body)) // before it is cut: half a token tells half of it
+	text = strings.Join(strings.Fields(text[:min(len(text), 4*maxAnswerShown)]), " ")
 	if text == "" {
 		return ""
 	}
 	return shownText(text)
 }
 
-func shownText(s string) string { return strconv.Quote(legible.Text(s, maxAnswerShown)) }
+func shownText(s string) string { return strconv.Quote(legible.Text(hide(s), maxAnswerShown)) }
 
 // statusText does not show the peer's own words for a status.
 func statusText(resp *http.Response) string {

@@ -30,11 +30,14 @@ const (
 // values of the configured headers, users and passwords of URLs do not stand in
 // it, as they are, in percent-encoding, in base64 or quoted; nothing in it moves
 // a terminal's cursor; and it is bounded.
-func scrub(text string) string {
+func scrub(text string) string { return legible.Text(hide(text), maxError) }
+
+// hide is the first half of scrub. What cuts a text has to come after it.
+func hide(text string) string {
 	for _, s := range secrets() {
 		text = strings.ReplaceAll(text, s, hidden)
 	}
-	return legible.Text(text, maxError)
+	return text
 }
 
 // scrubbed is err with a text that may be logged. Of what err wraps errors.Is
@@ -71,6 +74,7 @@ func secrets() []string {
 	for _, prefix := range []string{prefixAll, prefixTraces} {
 		addHeaders(found, os.Getenv(prefix+"HEADERS"))
 		addUserinfo(found, os.Getenv(prefix+"ENDPOINT"))
+		addQuery(found, os.Getenv(prefix+"ENDPOINT"))
 	}
 	for _, name := range envProxies {
 		addUserinfo(found, os.Getenv(name))
@@ -140,6 +144,20 @@ func addUserinfo(found map[string]bool, v string) {
 	if user, err := url.Parse(v); err == nil && user.User != nil {
 		password, _ := user.User.Password()
 		addForms(found, user.User.Username()+":"+password)
+	}
+}
+
+// addQuery takes what stands in a URL's query: some backends want a key there.
+func addQuery(found map[string]bool, v string) {
+	_, query, _ := strings.Cut(v, "?")
+	for part := range strings.SplitSeq(query, "&") {
+		if _, value, ok := strings.Cut(part, "="); ok {
+			part = value
+		}
+		addForms(found, part)
+		if decoded, err := url.QueryUnescape(part); err == nil {
+			addForms(found, decoded)
+		}
 	}
 }
 
