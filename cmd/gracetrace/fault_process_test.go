@@ -66,8 +66,8 @@ type stopping struct {
 }
 
 // stoppable starts the server in a process of its own, which is told nothing by
-// the environment but env. stderr is where its stderr goes; nil: it is kept.
-func stoppable(t *testing.T, env []string, stderr *os.File) *stopping {
+// the environment but env. with, if any, makes more of the command.
+func stoppable(t *testing.T, env []string, with func(*exec.Cmd)) *stopping {
 	t.Helper()
 	self, err := os.Executable()
 	if err != nil {
@@ -82,8 +82,8 @@ func stoppable(t *testing.T, env []string, stderr *os.File) *stopping {
 		"GRACETRACE_GRACE_PERIOD=" + stoppingGrace.String(),
 	}, env...)
 	s.cmd.Stderr = &s.stderr
-	if stderr != nil {
-		s.cmd.Stderr = stderr
+	if with != nil {
+		with(s.cmd)
 	}
 	stdout, err := s.cmd.StdoutPipe()
 	if err != nil {

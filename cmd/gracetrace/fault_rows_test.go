@@ -19,7 +19,9 @@ import (
 // faults are the rows, in the order of docs/faults.md.
 func faults() (rows []fault) {
 	rows = append(rows, answeringFaults...)
+	rows = append(rows, httpFaults...)
 	rows = append(rows, networkFaults...)
+	rows = append(rows, dnsFaults...)
 	rows = append(rows, tlsFaults...)
 	rows = append(rows, spoolFaults...)
 	return append(rows, diskFaults...)
@@ -90,14 +92,14 @@ var networkFaults = []fault{
 		arrange: func(t *testing.T, r *faultRun) { t.Helper(); r.to("http://" + refusing(t)) },
 	},
 	{
-		name: "mute: accepts, says nothing", lost: all, reason: "collector unreachable", said: ".",
+		name: "mute: accepts, says nothing", lost: all, reason: "collector unreachable", said: "DeadlineExceeded",
 		arrange: func(t *testing.T, r *faultRun) {
 			t.Helper()
 			r.to("http://" + accepting(t, func(net.Conn) {}))
 		},
 	},
 	{
-		name: "SYN not answered", lost: all, reason: "collector unreachable", said: ".",
+		name: "SYN not answered", lost: all, reason: "collector unreachable", said: "DeadlineExceeded",
 		arrange: func(t *testing.T, r *faultRun) { t.Helper(); r.to("http://" + blackhole(t)) },
 	},
 	{

@@ -7,6 +7,7 @@ package main
 import (
 	"maps"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -65,7 +66,7 @@ type faultRun struct {
 	env    []string
 	sink   *sink              // nil: nobody ever has a span
 	dir    string             // of the spool
-	stderr *os.File           // nil: it is kept
+	with   func(*exec.Cmd)    // of the process; nil: nothing
 	at     []event            // after the signal
 	before func(t *testing.T) // right before the signal
 	check  func(t *testing.T) // what this row wants beside
@@ -118,7 +119,7 @@ func (f *fault) begin(t *testing.T) *faultRun {
 	t.Helper()
 	r := &faultRun{fault: f}
 	f.arrange(t, r)
-	r.proc = stoppable(t, r.env, r.stderr)
+	r.proc = stoppable(t, r.env, r.with)
 	addr, ok := <-r.proc.serving
 	if !ok {
 		t.Fatalf("%s: it does not serve:\n%s\n%s", f.name, r.proc.output(), r.proc.stderr.String())

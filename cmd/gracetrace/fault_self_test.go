@@ -13,8 +13,14 @@ import (
 // envFileLimit is how many bytes a file may have that the process writes.
 const envFileLimit = "GRACETRACE_TEST_FILE_LIMIT"
 
+// envResolver is what the process is to have for /etc/resolv.conf.
+const envResolver = "GRACETRACE_TEST_RESOLVER"
+
 // limitSelf does what a row of TestU46Faults wants of the process.
 func limitSelf() error {
+	if path := os.Getenv(envResolver); path != "" {
+		return resolveBy(path)
+	}
 	v := os.Getenv(envFileLimit)
 	if v == "" {
 		return nil

@@ -7,6 +7,7 @@ package main
 import (
 	"net"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"testing"
 	"time"
@@ -81,7 +82,8 @@ var spoolFaults = []fault{
 			t.Helper()
 			r.to("http://" + refusing(t))
 			r.env = append(r.env, "GRACETRACE_SPOOL=stderr")
-			r.stderr = fullPipe(t)
+			full := fullPipe(t)
+			r.with = func(cmd *exec.Cmd) { cmd.Stderr = full }
 		},
 	},
 	{

@@ -54,7 +54,7 @@ var tlsFaults = []fault{
 		arrange: func(t *testing.T, r *faultRun) { t.Helper(); r.to("https://" + newSink(t, nil).addr) },
 	},
 	{
-		name: "plain text to one with TLS", lost: all, reason: "collector unreachable", said: ".",
+		name: "plain text to one with TLS", lost: all, reason: "collector unreachable", said: "server preface",
 		arrange: func(t *testing.T, r *faultRun) {
 			t.Helper()
 			cert, key := certified(t, t.TempDir(), "collector")
