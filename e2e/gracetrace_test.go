@@ -50,6 +50,26 @@ func TestGracetrace(t *testing.T) {
 		}
 	})
 
+	for _, protocol := range []string{"http/protobuf", "http/json"} {
+		t.Run("demo by "+protocol, func(t *testing.T) {
+			t.Parallel()
+			cmd := command(t, j, bin, "demo", "--scenario", "short", "--json")
+			cmd.Env = append(cmd.Env, "OTEL_EXPORTER_OTLP_PROTOCOL="+protocol,
+				"OTEL_EXPORTER_OTLP_COMPRESSION=gzip", "OTEL_EXPORTER_OTLP_ENDPOINT=http://"+j.HTTP)
+			out, err := cmd.Output()
+			if err != nil {
+				t.Fatalf("demo: %v\n%s", err, stderr(err))
+			}
+			var r report
+			if err := json.Unmarshal(out, &r); err != nil {
+				t.Fatalf("demo --json: %v\n%s", err, out)
+			}
+			tree := jaegerd.Await(t, "the demo's trace", trace(j, r.TraceID), hasRoot)
+			checkFinished(t, tree)
+			checkReadBack(t, j, bin, &r)
+		})
+	}
+
 	t.Run("SIGTERM with a silent client", func(t *testing.T) {
 		t.Parallel()
 		s := serve(t, j, bin, "greeter-term", "--handshake-timeout", "2s")

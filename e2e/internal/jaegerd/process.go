@@ -27,6 +27,7 @@ const (
 // A Server is a running Jaeger.
 type Server struct {
 	OTLP  string // host:port that takes OTLP over gRPC
+	HTTP  string // the same over HTTP
 	Query string // URL of the query API, without a path
 
 	health string
@@ -88,7 +89,7 @@ func Root(t *testing.T) string {
 func (s *Server) start(t *testing.T, bin string) error {
 	t.Helper()
 	ports := FreePorts(t, 5)
-	s.OTLP = "127.0.0.1:" + ports[0]
+	s.OTLP, s.HTTP = "127.0.0.1:"+ports[0], "127.0.0.1:"+ports[1]
 	s.Query = "http://127.0.0.1:" + ports[2]
 	s.health = "http://127.0.0.1:" + ports[4] + "/status"
 
