@@ -9,6 +9,8 @@ import (
 	"strings"
 
 	"google.golang.org/grpc/resolver"
+
+	"github.com/gracetrace/gracetrace/internal/legible"
 )
 
 // defaultEndpoint is used when nothing says where, or how, to connect.
@@ -76,22 +78,5 @@ func checkPort(name, shown, host, port string) error {
 	return nil
 }
 
-// redact hides user:password@ without relying on the URL being well-formed (a
-// password that is not encoded may hold any character, a slash too), and the
-// query, which may be a key.
-func redact(v string) string {
-	scheme, rest, found := strings.Cut(v, "://")
-	if !found {
-		scheme, rest = "", v
-	}
-	if at := strings.LastIndex(rest, "@"); at >= 0 {
-		rest = "xxxxx" + rest[at:]
-	}
-	if before, _, ok := strings.Cut(rest, "?"); ok {
-		rest = before + "?xxxxx"
-	}
-	if found {
-		return scheme + "://" + rest
-	}
-	return rest
-}
+// redact hides what may be secret of a URL, see [legible.URL].
+func redact(v string) string { return legible.URL(v) }

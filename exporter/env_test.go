@@ -11,6 +11,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/sdk/resource"
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
@@ -57,7 +58,7 @@ func TestBadValuesAreReportedByName(t *testing.T) {
 		{[]string{"OTEL_EXPORTER_OTLP_TRACES_CERTIFICATE", missing, ca, cert}, "no such file"},
 		{[]string{clKey, key}, "set " + clCert},
 		{[]string{clCert, cert}, "set " + clKey},
-		{[]string{clCert, cert, "OTEL_EXPORTER_OTLP_TRACES_CLIENT_KEY", key}, "set " + clKey},
+		{[]string{clCert, cert, clKey, key, "OTEL_EXPORTER_OTLP_TRACES_CLIENT_KEY", otherKey}, "does not match"},
 		{[]string{clCert, missing, clKey, key}, "no such file"},
 		{[]string{clKey, missing, clCert, cert}, "no such file"},
 		{[]string{clCert, cert, clKey, otherKey}, "does not match"},
@@ -133,6 +134,34 @@ func TestCredentialsInAnEndpointAreNotShown(t *testing.T) {
 	}
 }
 
+// TestHeaders follows the format of W3C baggage; the values are percent-encoded,
+// names have no case, and of two with one name the last counts.
+func TestHeaders(t *testing.T) {
+	for _, tt := range []struct {
+		v    string
+		want map[string]string
+	}{
+		{"a=b=c==", map[string]string{"a": "b=c=="}},
+		{" a = b c , d = e ", map[string]string{"a": "b c", "d": "e"}},
+		{"a=b%20c%2Cd%3De", map[string]string{"a": "b c,d=e"}},
+		{"a=b+c", map[string]string{"a": "b+c"}},
+		{"a=1,b=2,a=3", map[string]string{"a": "3", "b": "2"}},
+		{"X-A=1,x-a=2", map[string]string{"x-a": "2"}},
+		{"a=", map[string]string{"a": ""}},
+		{"a=b;p=q", map[string]string{"a": "b;p=q"}}, // no metadata, says the specification
+	} {
+		got, err := parseHeaders("HEADERS", tt.v)
+		if diff := cmp.Diff(tt.want, got); err != nil || diff != "" {
+			t.Errorf("%q: %v (-want +got):\n%s", tt.v, err, diff)
+		}
+	}
+	clean(t, "OTEL_EXPORTER_OTLP_HEADERS", "a=1,b=2", "OTEL_EXPORTER_OTLP_TRACES_HEADERS", "b=3")
+	set, err := readSettings()
+	if diff := cmp.Diff(map[string]string{"b": "3"}, set.headers); err != nil || diff != "" {
+		t.Errorf("those for traces do not replace the others: %v (-want +got):\n%s", err, diff)
+	}
+}
+
 func TestWhereSpansGoByTheEnvironment(t *testing.T) {
 	cert, _ := writeCert(t, t.TempDir(), "ca")
 	const (
@@ -157,7 +186,12 @@ func TestWhereSpansGoByTheEnvironment(t *testing.T) {
 		{"bare name", []string{ep, "api.example.org"}, "api.example.org", true, 0},
 		{"https, no port", []string{ep, "https://c"}, "c", true, 0},
 		{"http, no port", []string{ep, "http://c"}, "c", false, 1},
-		{"http, not insecure", []string{ep, "http://c:1", insecure, "false"}, "c:1", true, 1},
+		{"http, not insecure", []string{ep, "http://c:1", insecure, "false"}, "c:1", false, 1},
+		{"http, insecure", []string{ep, "http://c:1", insecure, "true"}, "c:1", false, 0},
+		{"https, insecure", []string{ep, "https://c:1", insecure, "true"}, "c:1", true, 1},
+		{"HTTPS, insecure", []string{ep, "HTTPS://c:1", insecure, "true"}, "c:1", true, 1},
+		{"https, not insecure", []string{ep, "https://c:1", insecure, "false"}, "c:1", true, 0},
+		{"unix, not insecure", []string{ep, "unix:///run/o.sock", insecure, "false"}, "unix:///run/o.sock", true, 0},
 		{"http with certificate", []string{ep, "http://c:1", ca, cert}, "c:1", true, 1},
 		{"IPv6", []string{ep, "http://[::1]:4317"}, "[::1]:4317", false, 0},
 		{"dns", []string{ep, "dns:///c:4317"}, "dns:///c:4317", true, 0},

@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"net/url"
 	"os"
+	"strings"
 	"time"
 )
 
@@ -88,17 +89,23 @@ func readHeaders(proto protocol) (map[string]string, error) {
 	return headers, err
 }
 
-// security decides between TLS and plain text in the order of otlptracegrpc:
-// certificates, then INSECURE, then the endpoint's scheme. Contradictions do
-// what they do to the app's own exporter, and are said.
+// security decides between TLS and plain text. A scheme of http or https takes
+// precedence over INSECURE. (OpenTelemetry specification, OTLP Exporter
+// Configuration.) otlptracegrpc does it the other way round, and would send the
+// tokens for an https endpoint in plain text. A certificate means TLS, as there,
+// though the specification would have the http of an endpoint count. All
+// contradictions are said.
 func (set *settings) security(ep endpoint, conf *tls.Config) *tls.Config {
 	plain := ep.plain
 	_, where := signal("ENDPOINT")
 	name, insecure := signal("INSECURE")
 	if insecure != "" {
-		plain = isTrue(name, insecure, nil)
-		if where != "" && ep.plain && !plain {
-			set.note(name + "=" + insecure + " overrides the scheme of " + ep.shown + ": TLS")
+		said := isTrue(name, insecure, nil)
+		switch {
+		case where == "", !hasScheme(where):
+			plain = said
+		case said != plain:
+			set.note(name + "=" + insecure + " does not count, the scheme of " + ep.shown + " does")
 		}
 	}
 	if ep.noPort && plain {
@@ -116,6 +123,12 @@ func (set *settings) security(ep endpoint, conf *tls.Config) *tls.Config {
 	return conf
 }
 
+// hasScheme reports whether an endpoint says by its scheme if it is secure.
+func hasScheme(where string) bool {
+	scheme, _, _ := strings.Cut(where, "://")
+	return strings.EqualFold(scheme, schemeHTTP) || strings.EqualFold(scheme, schemeHTTPS)
+}
+
 func (set *settings) note(s string) { set.warnings = append(set.warnings, s) }
 
 func (set *settings) warn(log *slog.Logger) {
@@ -126,8 +139,8 @@ func (set *settings) warn(log *slog.Logger) {
 	}
 }
 
-// readTLS returns nil when no certificate is set. Both prefixes are read, the
-// one for traces wins, and a client's certificate and key come in pairs.
+// readTLS returns nil when no certificate is set. Of each variable the one for
+// traces wins.
 func readTLS() (*tls.Config, error) {
 	conf := &tls.Config{MinVersion: tls.VersionTLS12}
 	err := eachSignal("CERTIFICATE", func(name, v string) error {
@@ -142,16 +155,12 @@ func readTLS() (*tls.Config, error) {
 		conf.RootCAs = pool
 		return nil
 	})
-	errs := []error{err}
-	for _, prefix := range []string{prefixAll, prefixTraces} {
-		cert, err := readClientCert(prefix+"CLIENT_CERTIFICATE", prefix+"CLIENT_KEY")
-		if cert != nil {
-			conf.Certificates = []tls.Certificate{*cert}
-		}
-		errs = append(errs, err)
-	}
-	if err := errors.Join(errs...); err != nil {
+	cert, errClient := readClientCert()
+	if err := errors.Join(err, errClient); err != nil {
 		return nil, err
+	}
+	if cert != nil {
+		conf.Certificates = []tls.Certificate{*cert}
 	}
 	if conf.RootCAs == nil && conf.Certificates == nil {
 		return nil, nil
@@ -159,8 +168,9 @@ func readTLS() (*tls.Config, error) {
 	return conf, nil
 }
 
-func readClientCert(certName, keyName string) (*tls.Certificate, error) {
-	certFile, keyFile := getenv(certName), getenv(keyName)
+func readClientCert() (*tls.Certificate, error) {
+	certName, certFile := signal("CLIENT_CERTIFICATE")
+	keyName, keyFile := signal("CLIENT_KEY")
 	switch {
 	case certFile == "" && keyFile == "":
 		return nil, nil

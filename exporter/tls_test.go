@@ -93,6 +93,13 @@ func TestTLSByTheEnvironment(t *testing.T) {
 			"OTEL_EXPORTER_OTLP_CERTIFICATE", ca,
 			"OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE", client,
 			"OTEL_EXPORTER_OTLP_CLIENT_KEY", clientKey},
+		"each variable for traces counts alone": {"OTEL_EXPORTER_OTLP_ENDPOINT", "https://" + mutual.addr,
+			"OTEL_EXPORTER_OTLP_CERTIFICATE", ca,
+			"OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE", client,
+			"OTEL_EXPORTER_OTLP_CLIENT_KEY", caKey,
+			"OTEL_EXPORTER_OTLP_TRACES_CLIENT_KEY", clientKey},
+		"https beats insecure": {"OTEL_EXPORTER_OTLP_ENDPOINT", "https://" + plain.addr,
+			"OTEL_EXPORTER_OTLP_CERTIFICATE", ca, "OTEL_EXPORTER_OTLP_INSECURE", "true"},
 		"certificate beats http": {"OTEL_EXPORTER_OTLP_ENDPOINT", "http://" + plain.addr,
 			"OTEL_EXPORTER_OTLP_CERTIFICATE", ca},
 	} {

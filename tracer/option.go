@@ -13,6 +13,8 @@ import (
 
 	"go.opentelemetry.io/otel/sdk/resource"
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
+
+	"github.com/gracetrace/gracetrace/internal/legible"
 )
 
 // envUIURL is where Jaeger's UI is, for links.
@@ -61,11 +63,14 @@ func (c *config) readUIURL() error {
 		return nil
 	}
 	u, err := url.Parse(v)
-	if err == nil && (u.Scheme != "http" && u.Scheme != "https" || u.Host == "") {
-		err = errors.New("want http://host or https://host")
-	}
-	if err != nil {
-		return fmt.Errorf("%s=%q: %w", envUIURL, v, err)
+	switch {
+	case err != nil, u.Scheme != "http" && u.Scheme != "https", u.Host == "":
+		return fmt.Errorf("%s=%q: want http://host or https://host", envUIURL, legible.URL(v))
+	case u.User != nil:
+		return fmt.Errorf("%s=%q: a user or a password, which would be in every log", envUIURL, legible.URL(v))
+	case u.RawQuery != "", u.ForceQuery, u.Fragment != "":
+		return fmt.Errorf("%s=%q: a query or a fragment, which a link to a trace cannot have",
+			envUIURL, legible.URL(v))
 	}
 	c.uiURL = strings.TrimSuffix(v, "/")
 	return nil

@@ -33,6 +33,18 @@ func TestNewRefuses(t *testing.T) {
 			[]string{envUIURL, "http://[::1"},
 		},
 		{
+			"a UI with a password", map[string]string{envUIURL: "https://ann:pass/w0rd@jaeger"}, nil,
+			[]string{envUIURL, "https://xxxxx@jaeger"},
+		},
+		{
+			"a UI with a password in a URL", map[string]string{envUIURL: "https://ann:pass-w0rd@jaeger"}, nil,
+			[]string{envUIURL, "https://xxxxx@jaeger", "a password"},
+		},
+		{
+			"a UI with a query", map[string]string{envUIURL: "https://jaeger/?pass=w0rd"}, nil,
+			[]string{envUIURL, "https://jaeger/?xxxxx", "a query"},
+		},
+		{
 			"a malformed endpoint", map[string]string{"OTEL_EXPORTER_OTLP_ENDPOINT": "ht tp://x"}, nil,
 			[]string{"OTEL_EXPORTER_OTLP_ENDPOINT", "ht tp://x"},
 		},
@@ -57,6 +69,9 @@ func TestNewRefuses(t *testing.T) {
 			}
 			if !strings.HasPrefix(err.Error(), "tracer: ") {
 				t.Errorf("the error does not say whose it is: %v", err)
+			}
+			if strings.Contains(err.Error(), "w0rd") {
+				t.Errorf("the error tells a password: %v", err)
 			}
 			for _, want := range tt.wants {
 				if !strings.Contains(err.Error(), want) {

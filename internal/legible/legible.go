@@ -36,3 +36,23 @@ func Printable(s string) string {
 		return utf8.RuneError
 	}, s)
 }
+
+// URL hides user:password@ without relying on the URL being well-formed (a
+// password that is not encoded may hold any character, a slash too), and the
+// query, which may be a key.
+func URL(v string) string {
+	scheme, rest, found := strings.Cut(v, "://")
+	if !found {
+		scheme, rest = "", v
+	}
+	if at := strings.LastIndex(rest, "@"); at >= 0 {
+		rest = "xxxxx" + rest[at:]
+	}
+	if before, _, ok := strings.Cut(rest, "?"); ok {
+		rest = before + "?xxxxx"
+	}
+	if found {
+		return scheme + "://" + rest
+	}
+	return rest
+}

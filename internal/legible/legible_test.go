@@ -27,3 +27,20 @@ func TestText(t *testing.T) {
 		}
 	}
 }
+
+func TestURL(t *testing.T) {
+	for v, want := range map[string]string{
+		"":                                  "",
+		"http://host:4317/path#a":           "http://host:4317/path#a",
+		"http://ann:p@host":                 "http://xxxxx@host",
+		"http://ann:p/q@r@host:1/x":         "http://xxxxx@host:1/x",
+		"ann:p@host:1":                      "xxxxx@host:1",
+		"https://host/v1/traces?key=secret": "https://host/v1/traces?xxxxx",
+		"https://ann:p?q@host?key=secret":   "https://xxxxx@host?xxxxx",
+		"://ann:p@host":                     "://xxxxx@host",
+	} {
+		if got := URL(v); got != want {
+			t.Errorf("URL(%q) = %q, want %q", v, got, want)
+		}
+	}
+}

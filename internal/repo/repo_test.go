@@ -26,7 +26,7 @@ type rule struct {
 // rules is every rule, in the order of the files of this package.
 var rules = []rule{
 	arrows, libraryWithoutDemo, modelWithoutGRPC, exporterWithoutServer,
-	spdx, fileLength, noSleepInTests, noLooseEnds, noLinkname, packageComment, noMachinePaths,
+	spdx, fileLength, noSleepInTests, noLooseEnds, noLinkname, noBlindTLS, packageComment, noMachinePaths,
 	publicSurface, changelog, generatedByPinned, floorHolds, matrixVersions,
 	quickstart, kubernetesCode,
 }

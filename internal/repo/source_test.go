@@ -114,6 +114,24 @@ var noLinkname = rule{
 	},
 }
 
+// load of the command talks to a server whose certificate is made at its start.
+const blindTLS = "cmd/gracetrace/load.go"
+
+var noBlindTLS = rule{
+	name:   "whoever is asked for a certificate shows one that is checked",
+	reason: "spans and tokens go to whoever answers: trust a file by OTEL_EXPORTER_OTLP_CERTIFICATE instead",
+	check: func(tb testing.TB, tree fs.FS) []string {
+		tb.Helper()
+		var out []string
+		for name, content := range goFiles(tb, tree) {
+			if !isTest(name) && name != blindTLS && strings.Contains(content, "InsecureSkipVerify") {
+				out = append(out, name)
+			}
+		}
+		return sorted(out)
+	},
+}
+
 var packageComment = rule{
 	name:   "every package says what it is for",
 	reason: "the package comment is the first page a reader sees",

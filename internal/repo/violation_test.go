@@ -77,6 +77,15 @@ var violations = []broken{
 		[]string{"a.go"},
 	},
 	{
+		noBlindTLS,
+		map[string]string{
+			"exporter/a.go":      "package exporter\n\nvar c = tls.Config{InsecureSkipVerify: true}\n",
+			"exporter/a_test.go": "package exporter\n\nvar own = tls.Config{InsecureSkipVerify: true}\n",
+			blindTLS:             "package main\n\nvar c = tls.Config{InsecureSkipVerify: true}\n",
+		},
+		[]string{"exporter/a.go"},
+	},
+	{
 		packageComment,
 		map[string]string{
 			"a/a.go": "package a\n", "a/a_test.go": "// Package a is not said by a test.\npackage a\n",
