@@ -44,6 +44,10 @@
 //   - Every span is in [Result], as sent, as spooled or as lost for a reason.
 //   - A request that is too large for the collector, or too much for it now, is
 //     halved and sent again, down to one span; the size that it takes is kept to.
+//   - Where the collector has answered before and lets a call of Flush wait, what is
+//     behind it goes over a second connection, and what gets no answer follows: a
+//     span may arrive twice, the same byte by byte. What comes of each fault of a
+//     collector is in testdata/faults.txt.
 //   - With [Config.SpoolDir] spans are written before they are sent, in a
 //     goroutine of its own: a disk that is full or hangs is said once, counted,
 //     and holds Flush for at most 250 ms.

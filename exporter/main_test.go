@@ -107,6 +107,12 @@ func (f *fake) Shutdown(context.Context) error {
 	return nil
 }
 
+func (f *fake) called() int {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.calls
+}
+
 func (f *fake) names() []string {
 	f.mu.Lock()
 	defer f.mu.Unlock()

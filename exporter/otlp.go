@@ -16,6 +16,7 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/backoff"
 	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/connectivity"
 	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/encoding/gzip"
@@ -46,6 +47,10 @@ type connector interface {
 	connect()
 	redial() error
 }
+
+// reconnector is an exporter that can dial anew at once if it has no connection: a
+// call would else meet the error of a dial of up to half a second ago.
+type reconnector interface{ reconnect() }
 
 // otlp is otlptracegrpc over a connection of ours. Owning the connection
 // allows to dial early, to see whether anybody answered, and to read the
@@ -135,6 +140,12 @@ func (o *otlp) redial() error {
 		return err
 	}
 	return old.Close()
+}
+
+func (o *otlp) reconnect() {
+	if o.conn.GetState() == connectivity.TransientFailure {
+		_ = o.redial() // The attempt meets the same error.
+	}
 }
 
 // ExportSpans returns a *partialError when the collector kept only some.

@@ -37,10 +37,10 @@ type queue struct {
 
 	mu      sync.Mutex // guards following
 	spans   []*entry
-	sending []*entry // taken out, and not counted yet
-	kept    []*entry // all of them, if there are spools
-	closed  bool     // Flush was called: nothing more is taken
-	settled bool     // the rest has been given up: later news do not count
+	sending [lanes][]*entry // taken out, and neither counted nor put back
+	kept    []*entry        // all of them, if there are spools
+	closed  bool            // Flush was called: nothing more is taken
+	settled bool            // the rest has been given up: later news do not count
 	emitted int
 	sent    int
 	lost    map[string]int
@@ -57,7 +57,10 @@ type entry struct {
 	taken  atomic.Bool // the collector has decided about it
 	kept   atomic.Bool // a spool has it
 	alone  int         // how often it was refused alone while others passed; the sender's
-	lost   string      // the reason; guarded by queue.mu
+
+	// Guarded by queue.mu.
+	counted bool
+	lost    string // the reason
 }
 
 func newQueue(spools ...*spooler) *queue {
@@ -97,7 +100,7 @@ func (q *queue) push(s sdktrace.ReadOnlySpan) {
 
 // lose counts an entry. q.mu must be held.
 func (q *queue) lose(e *entry, reason string) {
-	e.lost = reason
+	e.counted, e.lost = true, reason
 	q.lost[reason]++
 }
 
@@ -129,9 +132,10 @@ type batch struct {
 
 // take removes the oldest spans, at least one and otherwise up to room bytes.
 // It returns nothing and true when there will be nothing any more.
-func (q *queue) take(room int) (b batch, end bool) {
+func (q *queue) take(lane, room int) (b batch, end bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
+	q.spans = slices.DeleteFunc(q.spans, func(e *entry) bool { return e.counted })
 	n := 0
 	for n < len(q.spans) {
 		more := spanSize(q.spans[n].span)
@@ -145,26 +149,47 @@ func (q *queue) take(room int) (b batch, end bool) {
 		n++
 	}
 	b.entries = q.spans[:n:n]
-	q.spans, q.sending = q.spans[n:], b.entries
+	q.spans, q.sending[lane] = q.spans[n:], b.entries
 	return b, n == 0 && q.closed
 }
 
-// back puts what was taken in front of all others again, later behind them.
-func (q *queue) back(taken []*entry)  { q.putBack(taken, true) }
-func (q *queue) later(taken []*entry) { q.putBack(taken, false) }
-
-func (q *queue) putBack(taken []*entry, front bool) {
+// takeOver gives what one lane has had for long to the other. Whoever gets an answer
+// first counts it.
+func (q *queue) takeOver(from, to int) (b batch) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if q.settled {
-		return
+	b.entries, q.sending[from] = q.sending[from], nil
+	for i, e := range b.entries {
+		if i == 0 {
+			b.size = resourceSize(e.span)
+		}
+		b.size += spanSize(e.span)
 	}
-	q.sending = nil
+	q.sending[to] = b.entries
+	return b
+}
+
+// back puts what a lane has taken in front of all others again, later behind them.
+func (q *queue) back(lane int)  { q.putBack(lane, true) }
+func (q *queue) later(lane int) { q.putBack(lane, false) }
+
+func (q *queue) putBack(lane int, front bool) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	taken := q.sending[lane]
+	q.sending[lane] = nil
 	if front {
 		q.spans = slices.Concat(taken, q.spans)
 	} else {
 		q.spans = append(q.spans, taken...)
 	}
+}
+
+// waiting reports whether there is something to take.
+func (q *queue) waiting() bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return len(q.spans) > 0
 }
 
 // idle reports whether nothing waits and nothing is in flight.
@@ -178,20 +203,25 @@ func (q *queue) idle() bool {
 	return done == q.emitted
 }
 
-// count settles a batch, of which lost spans did not arrive. taken says that the
-// collector has decided about each of them: none is worth sending again.
-func (q *queue) count(batch []*entry, taken bool, lost int, reason string, err error) {
+// count settles a lane's batch, of which lost spans did not arrive. taken says that
+// the collector has decided about each of them: none is worth sending again.
+func (q *queue) count(lane int, batch []*entry, taken bool, lost int, reason string, err error) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if q.settled {
 		return
 	}
-	q.sending = nil
-	q.sent += len(batch) - lost
+	q.sending[lane] = nil
 	for i, e := range batch {
+		if e.counted {
+			continue // The other lane had the same answer.
+		}
+		e.counted = true
 		e.taken.Store(taken)
 		if i < lost {
 			q.lose(e, reason)
+		} else {
+			q.sent++
 		}
 	}
 	if lost > 0 {
@@ -223,13 +253,15 @@ func (q *queue) settle() {
 	if reason == "" {
 		reason, err = lostTimeout, errTimeout
 	}
-	for _, rest := range [][]*entry{q.sending, q.spans} {
+	for _, rest := range append(q.sending[:], q.spans) {
 		for _, e := range rest {
-			q.lose(e, reason)
-			q.err = err
+			if !e.counted {
+				q.lose(e, reason)
+				q.err = err
+			}
 		}
 	}
-	q.spans, q.sending = nil, nil
+	q.spans, q.sending = nil, [lanes][]*entry{}
 }
 
 // away notes since when the collector is away; answered that it is not.

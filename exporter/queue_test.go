@@ -53,7 +53,7 @@ func TestSizesAreEstimatedFromAbove(t *testing.T) {
 			for range 50 {
 				sp.record(tracer)
 			}
-			b, _ := q.take(batchBytes)
+			b, _ := q.take(firstLane, batchBytes)
 			batch := b.entries
 			estimate := resourceSize(batch[0].span)
 			var spans []sdktrace.ReadOnlySpan

@@ -17,14 +17,12 @@ const (
 	lastAttempt = 100 * time.Millisecond
 )
 
-// sender turns batches into calls of an exporter. Only the session's goroutine
-// uses it.
+// sender turns batches into calls of an exporter. One goroutine uses it.
 type sender struct {
 	session *Session
+	lane    int
 	build   factory
-	before  func() bool // a collector answered before this session
 	exp     sdktrace.SpanExporter
-	worked  bool // one answered in this session
 	refused bool // a connection was refused, or could not be made
 	last    outcome
 	window  window
@@ -52,8 +50,8 @@ func (p *sender) close() {
 }
 
 // deliver sends one batch, again and again while the failure may pass. It
-// returns false when it gave up on this batch and all behind it. A batch that is too
-// much is put back: the next one is smaller.
+// returns false when it gave up, and put the batch back. So is one that is too much:
+// the next one is smaller.
 func (p *sender) deliver(ctx context.Context, b batch) bool {
 	q := p.session.q
 	spans := make([]sdktrace.ReadOnlySpan, len(b.entries))
@@ -74,36 +72,49 @@ func (p *sender) deliver(ctx context.Context, b batch) bool {
 		case fateSent:
 			p.alone = 0
 			p.window.taken(b.size)
-			q.count(b.entries, true, out.rejected, out.reason, out.err)
+			q.count(p.lane, b.entries, true, out.rejected, out.reason, out.err)
 			return true
 		case fateFailed:
-			q.count(b.entries, false, len(b.entries), out.reason, out.err)
+			q.count(p.lane, b.entries, false, len(b.entries), out.reason, out.err)
 			return true
 		case fateTooLarge, fateExhausted:
 			return p.smaller(ctx, b, out)
 		}
 		q.expect(p.reason(), p.last.err)
-		giveUp := flushing && (hopeless || p.hopeless())
-		if giveUp {
-			q.settle()
-			return false
+		if flushing && (hopeless || p.hopeless()) {
+			return p.giveUp()
 		}
 		if !p.pause(ctx, max(pause, out.retryAfter), flushing || out.retryAfter > 0) {
 			return false
 		}
-		if out.fate == fateTimeout {
+		switch c, ok := p.exp.(reconnector); {
+		case out.fate == fateTimeout:
 			p.redial() // The connection may be dead without knowing it.
+		case ok:
+			c.reconnect()
 		}
 		pause = min(2*pause, maxBackoff)
 	}
+}
+
+// giveUp leaves the batch to the other lane, or to the flush's end.
+func (p *sender) giveUp() bool {
+	p.session.q.back(p.lane)
+	return false
 }
 
 // attempt makes one call, building the exporter first if there is none.
 func (p *sender) attempt(
 	ctx context.Context, batch []sdktrace.ReadOnlySpan, limit time.Duration,
 ) outcome {
+	if p.hopeless() {
+		ctx = p.session.brief
+	}
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
+	if p.lane == firstLane {
+		defer p.session.call()()
+	}
 	if p.exp == nil {
 		exp, err := safeBuild(ctx, p.build)
 		if err != nil {
@@ -126,17 +137,22 @@ func notBuilt(err error, spans int) outcome {
 
 // note keeps what the outcome tells about the collector.
 func (p *sender) note(ctx context.Context, out outcome) {
-	if ctx.Err() != nil && out.transient() && p.last.transient() {
+	cut := ctx.Err() != nil || p.session.brief.Err() != nil
+	if cut && out.transient() && p.last.transient() {
 		return // Cut by us: the failure before it is the one to tell.
 	}
 	p.last = out
 	p.refused = p.refused || out.fate == fateUnreachable
 	w, watched := p.exp.(answerer)
+	worked := false
 	switch {
 	case watched:
-		p.worked = p.worked || w.answered()
+		worked = w.answered()
 	case out.fate == fateSent, out.reason == lostRefused, out.reason == lostExhausted:
-		p.worked = true
+		worked = true
+	}
+	if worked {
+		p.session.worked.Store(true)
 	}
 	switch {
 	case out.fate == fateTimeout: // Slow or away: it does not tell.
@@ -151,12 +167,13 @@ func (p *sender) note(ctx context.Context, out outcome) {
 	}
 }
 
-// known reports whether a collector has ever answered.
-func (p *sender) known() bool { return p.worked || p.before() }
+func (p *sender) known() bool { return p.session.known() }
 
 // hopeless reports whether the last attempt found nobody where nobody has
-// ever been.
-func (p *sender) hopeless() bool { return p.last.fate == fateUnreachable && !p.known() }
+// ever answered.
+func (p *sender) hopeless() bool {
+	return (p.last.fate == fateUnreachable || p.last.fate == fateTimeout) && !p.known()
+}
 
 // reason names the loss of what is given up now.
 func (p *sender) reason() string {
@@ -188,6 +205,11 @@ func (p *sender) redial() {
 	if c, ok := p.exp.(connector); ok {
 		_ = c.redial() // The attempt meets the same error, or the old connection.
 	}
+}
+
+// pause is [sender.sleep], but for the end of all.
+func (p *sender) pause(ctx context.Context, d time.Duration, through bool) bool {
+	return p.sleep(ctx, d, through) || p.giveUp()
 }
 
 // sleep waits before the next attempt; Flush wakes it unless through is set.

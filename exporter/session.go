@@ -4,6 +4,8 @@ package exporter
 
 import (
 	"context"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"go.opentelemetry.io/otel/trace"
@@ -23,10 +25,23 @@ type Session struct {
 	tracer trace.Tracer
 	q      *queue
 
-	cancel   context.CancelFunc // ends the sender, whatever it is doing
-	flushing chan struct{}      // closed when Flush begins
-	flushed  chan struct{}      // closed when Flush has its result
-	done     chan struct{}      // closed when the sender has ended
+	ctx      context.Context    // of the lanes
+	cancel   context.CancelFunc // ends them, whatever they are doing
+	brief    context.Context    // of calls that are hopeless: they end soon after Flush begins
+	endBrief context.CancelFunc
+	flushing chan struct{} // closed when Flush begins
+	flushed  chan struct{} // closed when Flush has its result
+	done     chan struct{} // closed when all lanes have ended
+
+	firstDone chan struct{} // closed when the first has ended
+	overdue   chan struct{} // closed when the first's call is, in Flush
+	worked    atomic.Bool   // a collector answered in this session
+	slow      atomic.Bool   // the last call of the first was
+	calling   atomic.Int64  // since when the first's call lasts, in ns since 1970; 0: none does
+
+	mu      sync.Mutex // guards following
+	running int        // lanes
+	second  bool       // there is, or was, a second one
 }
 
 // Result is what became of a session's spans. Every span given to Emit is in
@@ -58,23 +73,26 @@ func (e *Exporter) Open() *Session {
 	}
 	e.stopProbe()
 	e.stopRecovery()
-	ctx, cancel := context.WithCancel(context.Background())
 	s := &Session{
 		owner:    e,
 		opened:   time.Now(),
 		q:        newQueue(e.spools()...),
-		cancel:   cancel,
 		flushing: make(chan struct{}),
 		flushed:  make(chan struct{}),
 		done:     make(chan struct{}),
+
+		firstDone: make(chan struct{}),
+		overdue:   make(chan struct{}),
 	}
+	s.ctx, s.cancel = context.WithCancel(context.Background())
+	s.brief, s.endBrief = context.WithCancel(s.ctx)
 	s.tracer = newProvider(e.res, s.q).Tracer(e.cfg.ScopeName,
 		trace.WithInstrumentationVersion(e.cfg.ScopeVersion),
 		trace.WithSchemaURL(e.cfg.SchemaURL))
 	e.mu.Lock()
 	e.sessions[s] = struct{}{}
 	e.mu.Unlock()
-	go s.run(ctx)
+	s.start(firstLane)
 	return s
 }
 
@@ -96,8 +114,8 @@ func (s *Session) Emit(span Span) {
 
 // Flush sends what is queued, closes the exporter and says what became of all
 // spans. It takes at most 2 s, never passes ctx, and returns as soon as
-// nothing is left or nobody is there: a collector that has never answered and
-// refuses the connection is tried once more, for at most 100 ms. A spool is waited
+// nothing is left or nobody is there: a collector that has never answered, although
+// it had an attempt's time, has another 100 ms. A spool is waited
 // for while each of its writes ends within 250 ms.
 //
 // Later calls wait for the first and return its result; their Lost also has
@@ -152,14 +170,11 @@ func (s *Session) flush(ctx context.Context) {
 	for _, p := range s.q.spools {
 		p.hurry(budget)
 	}
-	select {
-	case <-s.done:
-	default:
-		select {
-		case <-s.done:
-		case <-ctx.Done():
-		}
-	}
+	brief := time.AfterFunc(lastAttempt, s.endBrief)
+	defer brief.Stop()
+	overdue := time.AfterFunc(budget*overdueNum/overdueDen, func() { close(s.overdue) })
+	defer overdue.Stop()
+	s.await(ctx)
 	s.cancel()
 	s.q.settle()
 	for _, p := range s.q.spools {
@@ -171,32 +186,4 @@ func (s *Session) flush(ctx context.Context) {
 	s.owner.mu.Lock()
 	delete(s.owner.sessions, s)
 	s.owner.mu.Unlock()
-}
-
-// run is the session's one goroutine.
-func (s *Session) run(ctx context.Context) {
-	defer close(s.done)
-	p := &sender{
-		session: s, build: s.owner.build, before: s.owner.answered.Load, window: newWindow(batchBytes),
-	}
-	defer p.close()
-	p.open(ctx)
-	for {
-		batch, end := s.q.take(p.window.room)
-		switch {
-		case end:
-			return
-		case len(batch.entries) > 0:
-			if !p.deliver(ctx, batch) {
-				return
-			}
-		default:
-			select {
-			case <-s.q.wake:
-			case <-ctx.Done():
-				s.q.settle()
-				return
-			}
-		}
-	}
 }

@@ -2,10 +2,7 @@
 
 package exporter
 
-import (
-	"context"
-	"time"
-)
+import "context"
 
 const (
 	// aloneLimit is how often a span is sent that is refused while others pass.
@@ -39,7 +36,7 @@ func (p *sender) smaller(ctx context.Context, b batch, out outcome) bool {
 		p.window.refused(b.size)
 	}
 	if len(b.entries) > 1 {
-		q.back(b.entries)
+		q.back(p.lane)
 		return tooLarge || p.pause(ctx, minBackoff, flushing)
 	}
 	e := b.entries[0]
@@ -48,21 +45,11 @@ func (p *sender) smaller(ctx context.Context, b batch, out outcome) bool {
 	}
 	switch {
 	case flushing && !tooLarge && p.alone >= aloneRow:
-		q.settle()
-		return false
+		return p.giveUp()
 	case tooLarge, e.alone >= aloneLimit:
-		q.count(b.entries, tooLarge, 1, out.reason, out.err)
+		q.count(p.lane, b.entries, tooLarge, 1, out.reason, out.err)
 		return true
 	}
-	q.later(b.entries)
+	q.later(p.lane)
 	return p.pause(ctx, min(minBackoff<<min(p.alone, 10), maxBackoff), flushing)
-}
-
-// pause is [sender.sleep], but for the end of all.
-func (p *sender) pause(ctx context.Context, d time.Duration, through bool) bool {
-	if !p.sleep(ctx, d, through) {
-		p.session.q.settle()
-		return false
-	}
-	return true
 }

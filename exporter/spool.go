@@ -162,7 +162,7 @@ func (p *spooler) run() {
 		p.mu.Unlock()
 		next := p.look(entries, ended, by)
 		if !p.holding {
-			p.write(entries[p.written:])
+			p.writeAll(entries[p.written:])
 			p.written = len(entries)
 		}
 		p.acknowledge()
@@ -245,6 +245,22 @@ func (p *spooler) say(err error) {
 func safely(f func() error) (err error) {
 	defer catch(&err)
 	return f()
+}
+
+// writeAll writes entries in lines that most likely are of the right length: one that
+// turns out too long was made for nothing.
+func (p *spooler) writeAll(entries []*entry) {
+	for len(entries) > 0 {
+		n, size := 1, resourceSize(entries[0].span)+spanSize(entries[0].span)
+		for n < len(entries) {
+			if size += spanSize(entries[n].span); size > p.limit {
+				break
+			}
+			n++
+		}
+		p.write(entries[:n])
+		entries = entries[n:]
+	}
 }
 
 // write writes lines of as many entries as fit into one.

@@ -70,8 +70,10 @@ func TestSpoolFaults(t *testing.T) {
 			dir := test.dir(t)
 			s := withoutCollector(t, l, dir)
 			s.Emit(span(1, "a"))
+			if test.spooled > 0 || test.during != nil {
+				awaitKept(t, s, 1) // a machine under load may take its time
+			}
 			if test.during != nil {
-				awaitKept(t, s, 1)
 				test.during(t, dir)
 			}
 			for n := range 4 {

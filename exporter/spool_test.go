@@ -136,11 +136,13 @@ func TestRejectedSpansAreNotSpooled(t *testing.T) {
 	}
 }
 
-// badStore fails from a write on, or hangs.
+// badStore fails, or hangs, from a write or from a moment on.
 type badStore struct {
 	after int
+	from  time.Time // zero: after counts
 	err   error
 	hang  chan struct{}
+	gone  bool
 
 	mu     sync.Mutex
 	writes int
@@ -149,13 +151,22 @@ type badStore struct {
 
 func (b *badStore) open() error      { return nil }
 func (b *badStore) took(int64) error { return nil }
-func (b *badStore) close(bool) error { return nil }
-func (b *badStore) broken()          { b.mu.Lock(); defer b.mu.Unlock(); b.cut = true }
+func (b *badStore) close(bool) error {
+	if b.gone {
+		return errGone
+	}
+	return nil
+}
+
+func (b *badStore) broken() { b.mu.Lock(); defer b.mu.Unlock(); b.cut = true }
 
 func (b *badStore) write([]byte) (int64, error) {
 	b.mu.Lock()
 	b.writes++
 	bad := b.writes > b.after
+	if !b.from.IsZero() {
+		bad = !time.Now().Before(b.from)
+	}
 	b.mu.Unlock()
 	if bad && b.hang != nil {
 		<-b.hang
