@@ -13,6 +13,7 @@ import (
 	"syscall"
 	"time"
 
+	coltracepb "go.opentelemetry.io/proto/otlp/collector/trace/v1"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/types/known/durationpb"
@@ -59,13 +60,26 @@ func (o outcome) transient() bool {
 	return o.fate == fateUnreachable || o.fate == fateTimeout || o.fate == fateThrottled
 }
 
-// partialError says that the collector took a batch but for some spans.
+// partialError says that the collector took a batch but for some spans, or that it
+// took all and has something to say.
 type partialError struct {
 	rejected int64
 	msg      string
 }
 
+// partialOf returns nil if the collector took all and said nothing.
+func partialOf(resp *coltracepb.ExportTraceServiceResponse) *partialError {
+	p := resp.GetPartialSuccess()
+	if p.GetRejectedSpans() <= 0 && p.GetErrorMessage() == "" {
+		return nil
+	}
+	return &partialError{rejected: max(p.GetRejectedSpans(), 0), msg: p.GetErrorMessage()}
+}
+
 func (p *partialError) Error() string {
+	if p.rejected == 0 {
+		return "collector warns: " + p.msg
+	}
 	return fmt.Sprintf("collector rejected %d spans: %s", p.rejected, p.msg)
 }
 
@@ -89,6 +103,9 @@ func judge(err error, spans int) outcome {
 	}
 	if n, ok := rejectedSpans(err); ok {
 		n = max(0, min(n, spans))
+		if n == 0 {
+			return outcome{fate: fateSent, err: err}
+		}
 		return outcome{fate: fateSent, reason: lostRejected, rejected: n, err: err}
 	}
 	var p *panicError

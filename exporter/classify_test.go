@@ -77,6 +77,8 @@ func TestClassify(t *testing.T) {
 		{errors.New("boom"), outcome{fate: fateFailed, reason: lostFailed}},
 		{&partialError{rejected: 4}, outcome{fate: fateSent, reason: lostRejected, rejected: 4}},
 		{&partialError{rejected: 400}, outcome{fate: fateSent, reason: lostRejected, rejected: 10}},
+		{&partialError{msg: "hm"}, outcome{fate: fateSent}},
+		{&partialError{rejected: -1}, outcome{fate: fateSent}},
 		{wrap(errors.New("OTLP partial success: too (very) old (3 spans rejected)")),
 			outcome{fate: fateSent, reason: lostRejected, rejected: 3}},
 		{wrap(errors.New("OTLP partial success: what?")), outcome{fate: fateFailed, reason: lostFailed}},

@@ -83,7 +83,7 @@ type Exporter struct {
 	probed    chan struct{} // closed when the probe's goroutine has ended
 
 	recovery
-	saidOff sync.Map // spools of which it was said that they are off
+	said sync.Map // what is said once: spools that are off, a warning of the collector's
 
 	mu       sync.Mutex // guards following
 	sessions map[*Session]struct{}

@@ -104,8 +104,8 @@ func readSuccess(resp *http.Response, kind string, body []byte) error {
 		return &httpError{status: resp.StatusCode, text: fmt.Sprintf("%s, but not an OTLP answer: %s, %s",
 			statusText(resp), err, excerpt(body))}
 	}
-	if p := msg.GetPartialSuccess(); p.GetRejectedSpans() > 0 {
-		return &partialError{rejected: p.GetRejectedSpans(), msg: p.GetErrorMessage()}
+	if p := partialOf(&msg); p != nil {
+		return p
 	}
 	return nil
 }

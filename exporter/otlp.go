@@ -232,9 +232,7 @@ func (w *watch) intercept(
 	if err != nil || !ok {
 		return err
 	}
-	if p := resp.GetPartialSuccess(); p.GetRejectedSpans() > 0 {
-		w.partial.Store(&partialError{rejected: p.GetRejectedSpans(), msg: p.GetErrorMessage()})
-	}
+	w.partial.Store(partialOf(resp))
 	resp.PartialSuccess = nil
 	return nil
 }

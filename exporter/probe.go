@@ -76,6 +76,19 @@ func (e *Exporter) report(answered bool, err error) {
 	}
 }
 
+// warned says once what a collector has said of spans that it took.
+func (e *Exporter) warned(out outcome) {
+	if out.err == nil {
+		return
+	}
+	if _, said := e.said.LoadOrStore(saidWarning{}, true); !said {
+		e.log.Warn("trace export warning", "err", out.err)
+	}
+}
+
+// saidWarning is a key of Exporter.said.
+type saidWarning struct{}
+
 // panicError is a panic of a user's factory or exporter, caught.
 type panicError struct{ value any }
 

@@ -104,5 +104,5 @@ func (e *Exporter) Send(ctx context.Context, lines []*tracepb.TracesData, took f
 		return scrubbed(err)
 	}
 	defer safeShutdown(exp)
-	return newResender(exp, lines, took).send(ctx)
+	return e.newResender(exp, lines, took).send(ctx)
 }

@@ -63,6 +63,7 @@ type piece struct {
 // again after all others, or put aside: it never keeps them.
 type resender struct {
 	exp    sdktrace.SpanExporter
+	warned func(outcome)
 	took   func(line int)
 	pieces []piece
 	open   []int // of each line, its pieces that the collector has not decided about
@@ -72,9 +73,11 @@ type resender struct {
 	err    error // for which a line was put aside
 }
 
-func newResender(exp sdktrace.SpanExporter, lines []*tracepb.TracesData, took func(int)) *resender {
+func (e *Exporter) newResender(
+	exp sdktrace.SpanExporter, lines []*tracepb.TracesData, took func(int),
+) *resender {
 	r := &resender{
-		exp: exp, took: took, open: make([]int, len(lines)),
+		exp: exp, warned: e.warned, took: took, open: make([]int, len(lines)),
 		window: newWindow(resendBytes), pause: minBackoff,
 	}
 	for i, td := range lines {
@@ -93,6 +96,7 @@ func (r *resender) send(ctx context.Context) error {
 		switch out.fate {
 		case fateSent: // rejected spans would be rejected again
 			r.window.taken(size)
+			r.warned(out)
 			r.pause, r.row = minBackoff, 0
 			r.decided(group)
 		case fateTooLarge:

@@ -72,6 +72,9 @@ func (p *sender) deliver(ctx context.Context, b batch) bool {
 		case fateSent:
 			p.alone = 0
 			p.window.taken(b.size)
+			if out.rejected == 0 {
+				p.session.owner.warned(out)
+			}
 			q.count(p.lane, b.entries, true, out.rejected, out.reason, out.err)
 			return true
 		case fateFailed:

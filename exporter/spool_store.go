@@ -32,7 +32,7 @@ func (e *Exporter) spools() (all []*spooler) {
 
 // spoolOff says once what is wrong with a spool.
 func (e *Exporter) spoolOff(name string, err error) {
-	if _, said := e.saidOff.LoadOrStore(name, true); !said {
+	if _, said := e.said.LoadOrStore(name, true); !said {
 		e.log.Warn("spool off", "spool", name, "err", err)
 	}
 }
