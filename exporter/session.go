@@ -136,6 +136,16 @@ func (s *Session) Flush(ctx context.Context) Result {
 	return s.q.result(s.opened)
 }
 
+// Lost is the number of spans by reason that are known by now not to arrive, and not
+// to be in a spool: what [Result] will say at least. It never blocks, and is nil when
+// nothing is lost.
+func (s *Session) Lost() map[string]int {
+	if s.owner == nil {
+		return nil
+	}
+	return s.q.result(s.opened).Lost
+}
+
 // Sync waits until what has been emitted was sent, or is lost, but not past ctx:
 // the process may end in a moment. The session goes on.
 func (s *Session) Sync(ctx context.Context) {

@@ -45,6 +45,7 @@ const (
 	keyLameDuck   = "shutdown.clients.lame_duck"     // seconds that would have been enough
 	keyMaxWindow  = "shutdown.clients.goaway_window" // seconds, the longest
 	keySummarised = "shutdown.spans.summarised"
+	keyLost       = "shutdown.spans.lost" // until the root was sent; with a dot and a reason: for that one
 	keyForgotten  = "shutdown.forgotten." // connections, rpcs: too many to keep
 
 	// Of the span that says that it has started: the root's parent, see origin.

@@ -128,6 +128,7 @@ func (g *Group) sendRoot(r *Report) {
 	}
 	attrs = append(attrs, byMethod(keyRPCsCut, r.RPCsCut)...)
 	attrs = append(attrs, byMethod(keyOutlived, r.Outlived)...)
+	attrs = append(attrs, lostAttrs(g.session.Lost())...)
 	g.mu.Lock()
 	attrs = append(attrs, said(attr{keyCause, g.cause})...)
 	g.mu.Unlock()

@@ -138,6 +138,7 @@ func (g *readGroup) report() *Report {
 	r.Duration = g.at(g.root.end)
 	r.Outcome, r.Verdict = Outcome(g.root.text(keyOutcome)), g.root.text(keyVerdict)
 	r.RPCsCut, r.Outlived = g.root.byMethod(keyRPCsCut), g.root.byMethod(keyOutlived)
+	r.Spans.Lost = g.root.lostSpans()
 	return r
 }
 

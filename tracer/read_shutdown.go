@@ -120,7 +120,7 @@ func (b *rebuilder) finished(root *readSpan) *Report {
 	r.RPCsCut = root.byMethod(keyRPCsCut)
 	r.Outlived = root.byMethod(keyOutlived)
 	r.Clients = root.clients()
-	r.Spans.Summarised = root.number(keySummarised)
+	r.Spans.Summarised, r.Spans.Lost = root.number(keySummarised), root.lostSpans()
 	for _, line := range root.list(keyNotes) {
 		r.Notes = append(r.Notes, parseNote(line))
 	}

@@ -5,6 +5,7 @@ package tracer
 import (
 	"maps"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -135,6 +136,27 @@ func byMethod(key string, counts map[string]int) []attr {
 		attrs = append(attrs, attr{key + "." + m, counts[m]})
 	}
 	return attrs
+}
+
+// lostAttrs counts the spans that are lost although their trace goes on.
+func lostAttrs(lost map[string]int) []attr {
+	keyed := make(map[string]int, len(lost))
+	for reason, n := range lost {
+		keyed[strings.ReplaceAll(reason, " ", "_")] = n
+	}
+	return byMethod(keyLost, keyed)
+}
+
+// lostSpans is the reverse of lostAttrs.
+func (s *readSpan) lostSpans() map[string]int {
+	var lost map[string]int
+	for key, n := range s.byMethod(keyLost) {
+		if lost == nil {
+			lost = make(map[string]int)
+		}
+		lost[strings.ReplaceAll(key, "_", " ")] += n
+	}
+	return lost
 }
 
 // maxMethodAttrs bounds the methods that are counted apart.

@@ -363,13 +363,21 @@ func (s *spans) end(tl *timeline, r *Report, call Call, main *phaseView) {
 	s.countFrom(tl.lead)
 	sp := s.span(s.root, s.parent, spanRoot,
 		bounds{-s.lead, max(tl.over().Truncate(tick), s.phaseEnd)},
-		append(call.attrs(), rootAttrs(tl, r, main, s.missed)...))
+		slices.Concat(call.attrs(), rootAttrs(tl, r, main, s.missed), s.lost()))
 	s.rootEnd = sp.End
 	sp.Links, sp.RemoteParent = s.origin.links, s.origin.parent
 	if r.Outcome == OutcomeForced {
 		sp.ErrorType, sp.StatusMessage = tl.errorType(r), r.Verdict
 	}
 	s.session.Emit(sp)
+}
+
+// lost is what is known to be lost by now. Of a group's session the group tells.
+func (s *spans) lost() []attr {
+	if s.member != nil {
+		return nil
+	}
+	return lostAttrs(s.session.Lost())
 }
 
 func attributes(attrs []attr) []attribute.KeyValue {
