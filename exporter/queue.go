@@ -233,10 +233,14 @@ func (q *queue) count(lane int, batch []*entry, taken bool, lost int, reason str
 	}
 }
 
-// expect says why the rest would be lost if it were given up now.
+// expect says why the rest would be lost if it were given up now. That we have cut a
+// call says less than what came before.
 func (q *queue) expect(reason string, err error) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
+	if q.why != "" && errors.Is(err, errTimeout) {
+		return
+	}
 	q.why, q.whyErr = reason, err
 }
 

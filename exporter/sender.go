@@ -144,6 +144,9 @@ func (p *sender) note(ctx context.Context, out outcome) {
 	if cut && out.transient() && p.last.transient() {
 		return // Cut by us: the failure before it is the one to tell.
 	}
+	if cut && out.fate == fateTimeout {
+		out.err = errTimeout
+	}
 	p.last = out
 	p.refused = p.refused || out.fate == fateUnreachable
 	w, watched := p.exp.(answerer)
