@@ -78,7 +78,11 @@ func (r *faultRun) judgeSpans(t *testing.T) {
 func (r *faultRun) judgeStop(t *testing.T) {
 	t.Helper()
 	code := r.proc.cmd.ProcessState.ExitCode()
-	if code != exitFailure || r.report.Outcome != tracer.OutcomeForced {
+	wantCode, want := exitFailure, tracer.OutcomeForced
+	if r.graceful {
+		wantCode, want = exitOK, tracer.OutcomeGraceful
+	}
+	if code != wantCode || r.report.Outcome != want {
 		t.Errorf("exit code %d, outcome %s", code, r.report.Outcome)
 	}
 	if !strings.Contains(r.report.Verdict, "rpc "+methodChat+" from 127.0.0.1:") {

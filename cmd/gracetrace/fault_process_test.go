@@ -189,8 +189,9 @@ var (
 	many = crowd{conns: 40, streams: 15}
 )
 
-// drive starts the clients and returns when the server has them all.
-func (l crowd) drive(t *testing.T, addr string) {
+// drive starts the clients and returns when the server has them all, with what
+// makes them leave.
+func (l crowd) drive(t *testing.T, addr string) (leave func()) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
 	var calls sync.WaitGroup
@@ -218,6 +219,7 @@ func (l crowd) drive(t *testing.T, addr string) {
 			t.Fatal(err)
 		}
 	}
+	return cancel
 }
 
 // chat opens a stream whose handler is in Recv when it returns.

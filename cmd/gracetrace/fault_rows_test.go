@@ -43,6 +43,11 @@ var answeringFaults = []fault{
 		arrange: func(t *testing.T, r *faultRun) { t.Helper(); r.toSink(newSink(t, never)) },
 	},
 	{
+		name: "never answers, grace period 30 s", graceful: true, ready: true, lost: all, reason: "timeout",
+		said:    "DeadlineExceeded|deadline exceeded",
+		arrange: func(t *testing.T, r *faultRun) { t.Helper(); r.toSink(newSink(t, never)) },
+	},
+	{
 		name: "ResourceExhausted", ready: true, lost: all, reason: "resource exhausted", said: "no room",
 		arrange: func(t *testing.T, r *faultRun) { t.Helper(); r.toSink(newSink(t, exhausted)) },
 	},

@@ -48,6 +48,9 @@ type fault struct {
 	// arrange prepares the collector and the disk, and says what the process is
 	// told of them.
 	arrange func(t *testing.T, r *faultRun)
+	// graceful: the clients leave when they would have been cut, long before the
+	// grace period ends. It does not bound the flush then.
+	graceful bool
 	// ready: the collector answers the start's probe, which is waited for.
 	ready bool
 
@@ -118,6 +121,9 @@ func (f *fault) lacks(t *testing.T) bool {
 func (f *fault) begin(t *testing.T) *faultRun {
 	t.Helper()
 	r := &faultRun{fault: f}
+	if f.graceful {
+		r.env = append(r.env, "GRACETRACE_GRACE_PERIOD=30s")
+	}
 	f.arrange(t, r)
 	r.proc = stoppable(t, r.env, r.with)
 	addr, ok := <-r.proc.serving
@@ -128,7 +134,10 @@ func (f *fault) begin(t *testing.T) *faultRun {
 	if l == (crowd{}) {
 		l = few
 	}
-	l.drive(t, addr)
+	leave := l.drive(t, addr)
+	if f.graceful {
+		r.at = append(r.at, event{stoppingDrain, leave})
+	}
 	if f.ready {
 		<-r.proc.probed
 	}
