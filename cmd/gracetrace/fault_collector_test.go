@@ -27,12 +27,15 @@ type (
 	response = collectorv1.ExportTraceServiceResponse
 )
 
+// answer is what a collector does about a request; neither a response nor an error:
+// it takes it.
+type answer func(context.Context, *sink, *request) (*response, error)
+
 // sink is a collector that keeps what it takes, as long as it is up.
 type sink struct {
 	collectorv1.UnimplementedTraceServiceServer
-	addr string
-	// answer decides about a request; nil takes it.
-	answer func(context.Context, *request) (*response, error)
+	addr   string
+	answer answer
 	opts   []grpc.ServerOption
 
 	open atomic.Int64 // connections
@@ -46,9 +49,7 @@ type sink struct {
 }
 
 // newSink starts one. Each part may be nil.
-func newSink(t *testing.T, answer func(context.Context, *request) (*response, error),
-	opts ...grpc.ServerOption,
-) *sink {
+func newSink(t *testing.T, answer answer, opts ...grpc.ServerOption) *sink {
 	t.Helper()
 	c := &sink{
 		addr: "127.0.0.1:0", answer: answer, opts: opts,
@@ -118,7 +119,7 @@ func (c *countedConn) Close() error { c.close(); return c.Conn.Close() }
 
 func (c *sink) Export(ctx context.Context, req *request) (*response, error) {
 	if c.answer != nil {
-		if resp, err := c.answer(ctx, req); resp != nil || err != nil {
+		if resp, err := c.answer(ctx, c, req); resp != nil || err != nil {
 			return resp, err
 		}
 	}
@@ -171,7 +172,7 @@ func (c *sink) first(name string) time.Time {
 // empty is the probe's.
 func empty(req *request) bool { return len(spansOf(req)) == 0 }
 
-func never(ctx context.Context, req *request) (*response, error) {
+func never(ctx context.Context, _ *sink, req *request) (*response, error) {
 	if empty(req) {
 		return nil, nil
 	}
@@ -179,7 +180,7 @@ func never(ctx context.Context, req *request) (*response, error) {
 	return nil, ctx.Err()
 }
 
-func slowly(ctx context.Context, req *request) (*response, error) {
+func slowly(ctx context.Context, _ *sink, req *request) (*response, error) {
 	if !empty(req) {
 		select {
 		case <-time.After(time.Second):
@@ -190,13 +191,13 @@ func slowly(ctx context.Context, req *request) (*response, error) {
 	return nil, nil
 }
 
-func exhausted(context.Context, *request) (*response, error) {
+func exhausted(context.Context, *sink, *request) (*response, error) {
 	return nil, status.Error(codes.ResourceExhausted, "no room")
 }
 
 // exhaustedAbove refuses requests of more bytes.
-func exhaustedAbove(limit int) func(context.Context, *request) (*response, error) {
-	return func(_ context.Context, req *request) (*response, error) {
+func exhaustedAbove(limit int) answer {
+	return func(_ context.Context, _ *sink, req *request) (*response, error) {
 		if proto.Size(req) > limit {
 			return nil, status.Error(codes.ResourceExhausted, "too large")
 		}
@@ -205,8 +206,8 @@ func exhaustedAbove(limit int) func(context.Context, *request) (*response, error
 }
 
 // wants refuses who does not know the token.
-func wants(token string) func(context.Context, *request) (*response, error) {
-	return func(ctx context.Context, _ *request) (*response, error) {
+func wants(token string) answer {
+	return func(ctx context.Context, _ *sink, _ *request) (*response, error) {
 		md, _ := metadata.FromIncomingContext(ctx)
 		if got := md.Get("authorization"); len(got) != 1 || got[0] != token {
 			return nil, status.Error(codes.Unauthenticated, "who are you?")

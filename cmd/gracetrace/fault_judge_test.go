@@ -25,6 +25,10 @@ func (r *faultRun) judge(t *testing.T, base exitSpan, late time.Duration) {
 	t.Helper()
 	r.end(t)
 	r.late = late
+	if r.graceful { // its clients leave when they like
+		base.least = time.Duration(r.report.Duration)
+		base.most = base.least
+	}
 	r.added = max(r.proc.took-base.least, 0)
 	// A stop has as many timers in a row that may be late.
 	if limit := addedLimit + (base.most - base.least) + 4*late; r.added > limit {

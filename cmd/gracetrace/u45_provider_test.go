@@ -34,8 +34,10 @@ func TestU45ProviderOfAProcess(t *testing.T) {
 		s.terminate(t)
 		procs[when], sinks[when] = s, c
 	}
-	for when, s := range procs {
+	for _, s := range procs {
 		<-s.ended
+	}
+	for when, s := range procs {
 		if code := s.cmd.ProcessState.ExitCode(); code != exitFailure {
 			t.Errorf("%q: exit code %d\n%s", when, code, s.stderr.String())
 		}
