@@ -40,6 +40,7 @@ type queue struct {
 	sending [lanes][]*entry // taken out, and neither counted nor put back
 	kept    []*entry        // all of them, if there are spools
 	closed  bool            // Flush was called: nothing more is taken
+	held    int             // those who push what is to be sent together
 	settled bool            // the rest has been given up: later news do not count
 	emitted int
 	sent    int
@@ -130,11 +131,29 @@ type batch struct {
 	size    int
 }
 
-// take removes the oldest spans, at least one and otherwise up to room bytes.
-// It returns nothing and true when there will be nothing any more.
+// hold keeps what is pushed from being taken until it is released.
+func (q *queue) hold() {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.held++
+}
+
+func (q *queue) release() {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.held--
+	q.notify()
+}
+
+// take removes the oldest spans, at least one and otherwise up to room bytes; none
+// while it is held and not closed. It returns nothing and true when there will be
+// nothing any more.
 func (q *queue) take(lane, room int) (b batch, end bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
+	if q.held > 0 && !q.closed {
+		return batch{}, false
+	}
 	q.spans = slices.DeleteFunc(q.spans, func(e *entry) bool { return e.counted })
 	n := 0
 	for n < len(q.spans) {

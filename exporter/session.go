@@ -146,6 +146,19 @@ func (s *Session) Lost() map[string]int {
 	return s.q.result(s.opened).Lost
 }
 
+// Together calls f, and sends what that emits at once, as far as one message has room
+// for it: a collector that answers slowly would get the first span alone, and the
+// others after its answer. Nothing is sent until f returns, unless Flush is called.
+func (s *Session) Together(f func()) {
+	if s.owner == nil {
+		f()
+		return
+	}
+	s.q.hold()
+	defer s.q.release()
+	f()
+}
+
 // Sync waits until what has been emitted was sent, or is lost, but not past ctx:
 // the process may end in a moment. The session goes on.
 func (s *Session) Sync(ctx context.Context) {

@@ -28,9 +28,11 @@ func (s *Shutdown) checkpoint() {
 		Offset: whole(tl.fromStart(tl.now)), Phase: v.phase, Left: tl.left(tl.now),
 		Verdict: tl.verdictSoFar(v),
 	})
-	s.spans.advance(tl, views)
-	s.spans.ended(tl, views)
-	s.spans.checkpoint(tl, views)
+	s.session.Together(func() {
+		s.spans.advance(tl, views)
+		s.spans.ended(tl, views)
+		s.spans.checkpoint(tl, views)
+	})
 	s.logProgress(tl, v)
 }
 

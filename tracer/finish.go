@@ -125,8 +125,10 @@ func (s *Shutdown) conclude(limit time.Duration) {
 	r.Service, r.TraceID = s.t.out.ServiceName(), s.spans.traceID.String()
 	r.JaegerURL = s.jaegerURL(main)
 	s.setReport(r)
-	s.spans.advance(tl, views)
-	s.spans.end(tl, r, s.announced(), main)
+	s.session.Together(func() {
+		s.spans.advance(tl, views)
+		s.spans.end(tl, r, s.announced(), main)
+	})
 	s.logNotSeen(tl)
 	s.logFinished(r, main, tl.untoldClients() != "")
 }

@@ -172,13 +172,15 @@ func (g *Group) checkpoint() {
 	b := bounds{g.spans.last, max(g.spans.last+tick, now)}
 	g.spans.last = b.end + tick
 	id := newSpanID()
-	g.spans.emit(id, g.spans.started, spanCheckpoint+spanGroup, b, []attr{
-		{keyElapsed, now.Seconds()}, {keyVerdict, verdict},
+	g.session.Together(func() {
+		g.spans.emit(id, g.spans.started, spanCheckpoint+spanGroup, b, []attr{
+			{keyElapsed, now.Seconds()}, {keyVerdict, verdict},
+		})
+		for i, m := range held {
+			mb := bounds{min(max(m.start, b.start), b.end-tick), b.end}
+			g.spans.emit(newSpanID(), id, spanMember+m.info.Name, mb, below[i])
+		}
 	})
-	for i, m := range held {
-		mb := bounds{min(max(m.start, b.start), b.end-tick), b.end}
-		g.spans.emit(newSpanID(), id, spanMember+m.info.Name, mb, below[i])
-	}
 	g.mu.Lock()
 	g.told = append(g.told, Checkpoint{Offset: whole(now), Verdict: verdict})
 	if len(g.told) > maxCheckpoints {

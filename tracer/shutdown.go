@@ -313,7 +313,8 @@ const endedDelay = 500 * time.Millisecond
 func (s *Shutdown) phasesEnded(due time.Duration) {
 	tl := s.timeline()
 	if s.spans.pending(tl) {
-		s.spans.advance(tl, tl.viewsOf(s.spans.unsent(tl.knownPhases())))
+		views := tl.viewsOf(s.spans.unsent(tl.knownPhases()))
+		s.session.Together(func() { s.spans.advance(tl, views) })
 	}
 	lines := tl.phases()
 	now := lines[len(lines)-1]
