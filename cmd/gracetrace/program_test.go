@@ -21,12 +21,14 @@ import (
 // Programs that serve does not stand for. Like it they log where they listen.
 const (
 	envWatched = "GRACETRACE_TEST_WATCHED" // health checks that package server does not know
-	envGroup   = "GRACETRACE_TEST_GROUP"   // two servers, and something that takes its time to close
+	envBusy    = "GRACETRACE_TEST_BUSY"    // the same, and goroutines that leave no processor idle
+	envGroup   = "GRACETRACE_TEST_GROUP"   // two servers, and something that takes this time to close
 )
 
 // programs are what the test binary is if a variable says so.
 var programs = map[string]func(context.Context, *tracer.Tracer) error{
 	envWatched: runWatched,
+	envBusy:    runBusy,
 	envGroup:   runGroup,
 }
 
@@ -59,10 +61,25 @@ func runWatched(ctx context.Context, t *tracer.Tracer) error {
 	return srv.Run(ctx, lis)
 }
 
-// slowClose is how long the group's last member takes.
-const slowClose = 3500 * time.Millisecond
+// spinning is how many goroutines wait for a processor all the time.
+const spinning = 8
+
+func runBusy(ctx context.Context, t *tracer.Tracer) error {
+	for range spinning {
+		go func() { // ends with the process
+			for n := uint64(0); ; n++ {
+				_ = n
+			}
+		}()
+	}
+	return runWatched(ctx, t)
+}
 
 func runGroup(ctx context.Context, t *tracer.Tracer) error {
+	closing, err := time.ParseDuration(os.Getenv(envGroup))
+	if err != nil {
+		return err
+	}
 	srv := server.New(t)
 	greeterv1.RegisterGreeterServer(srv, &greeter.Server{})
 	g := server.NewGroup(t)
@@ -78,7 +95,7 @@ func runGroup(ctx context.Context, t *tracer.Tracer) error {
 	})
 	g.Add(server.Member{Name: "store", After: []string{"web"}, Close: func(ctx context.Context) error {
 		select {
-		case <-time.After(slowClose):
+		case <-time.After(closing):
 		case <-ctx.Done():
 		}
 		return nil

@@ -23,6 +23,7 @@ type groupKill struct {
 	name   string
 	join   func(t *testing.T, api, web string) (peer string, leave func())
 	latest time.Duration
+	closes time.Duration // its last member, in
 	member string
 	words  []string // of the verdict
 }
@@ -53,7 +54,7 @@ var groupKills = []groupKill{
 			return "", func() { _ = res.Body.Close() }
 		},
 	}, {
-		name: "Close", member: "store", latest: slowClose - 200*time.Millisecond,
+		name: "Close", member: "store", latest: 3 * time.Second, closes: time.Minute,
 		words: []string{"its Close has not returned"},
 		join:  func(*testing.T, string, string) (string, func()) { return "", func() {} },
 	},
@@ -65,7 +66,7 @@ var memberOn = regexp.MustCompile(`msg=serving member=(\w+) addresses=\[?"?\[?([
 func (g *groupKill) kill(t *testing.T, env ...string) (peer string, after time.Duration) {
 	t.Helper()
 	after = holderTold + rand.N(g.latest-holderTold)
-	r := start(t, gracetrace(t, append(env, envGroup+"=1", "OTEL_TRACES_EXPORTER=otlp")))
+	r := start(t, gracetrace(t, append(env, envGroup+"="+g.closes.String(), "OTEL_TRACES_EXPORTER=otlp")))
 	on := make(map[string]string)
 	for len(on) < 2 {
 		m := memberOn.FindStringSubmatch(r.await(t, "msg=serving member="))
