@@ -188,6 +188,8 @@ func TestWhatAnAnswerCostsOverHTTP(t *testing.T) {
 				synctest.Wait() // The first answer comes before the flush.
 				r := flushIn(t, s, tt.cost)
 				wantResult(t, r, 1-len(tt.lost), tt.lost)
+				c.mu.Lock()
+				defer c.mu.Unlock()
 				if c.calls != tt.calls {
 					t.Errorf("%d calls, want %d", c.calls, tt.calls)
 				}
