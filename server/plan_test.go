@@ -110,8 +110,8 @@ func TestCrowdGetsTimeToBeCut(t *testing.T) {
 		more   time.Duration
 	}{
 		{25 * time.Second, 1000, 0},
-		{25 * time.Second, 10_000, 200 * time.Millisecond},
-		{25 * time.Second, 100_000, 2 * time.Second},
+		{25 * time.Second, 10_000, 250 * time.Millisecond},
+		{25 * time.Second, 100_000, 2500 * time.Millisecond},
 		{25 * time.Second, 1_000_000, 5 * time.Second},
 		{time.Second, 1_000_000, 200 * time.Millisecond},
 	} {

@@ -126,13 +126,17 @@ func (s *spans) checkpoint(tl *timeline, views []phaseView) {
 func openHolders(v *phaseView) []*holder {
 	var open []*holder
 	for i := range v.holders {
-		h := &v.holders[i]
-		if h.blame >= 0 && h.children[h.blame].Kind != HolderConnection {
-			h = &h.children[h.blame]
-		}
-		if h.Open {
+		if h := v.holders[i].blamed(); h.Open {
 			open = append(open, h)
 		}
 	}
 	return open
+}
+
+// blamed is what of a holder is to blame: an RPC of a connection, or itself.
+func (h *holder) blamed() *holder {
+	if h.blame >= 0 && h.children[h.blame].Kind != HolderConnection {
+		return &h.children[h.blame]
+	}
+	return h
 }

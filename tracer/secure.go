@@ -26,11 +26,14 @@ type secured struct {
 	sent  chan struct{}
 }
 
-// secure sends what held a crowd until it is cut, which began before now.
-func (s *Shutdown) secure(tl *timeline, now watch.Instant) {
-	if tl == nil || tl.forced != never || len(tl.conns)+len(tl.rpcs) < manyHolders {
-		return
-	}
+// isCrowd says that a forced stop of tl is to be prepared: there was none yet.
+func (tl *timeline) isCrowd() bool {
+	return tl.forced == never && len(tl.conns)+len(tl.rpcs) >= manyHolders
+}
+
+// secure sends what held a crowd until it is cut, which begins now, and returns what
+// held it the longest.
+func (s *Shutdown) secure(tl *timeline, now watch.Instant) []Holder {
 	tl.cutAt(s.since(now))
 	c := &secured{tl: tl, views: tl.views(), sent: make(chan struct{})}
 	for i := range c.views {
@@ -42,15 +45,36 @@ func (s *Shutdown) secure(tl *timeline, now watch.Instant) {
 	s.mu.Lock()
 	s.secured = c
 	s.mu.Unlock()
+	s.forcedAt(now)
 	select {
 	case s.securing <- c:
 		<-c.sent
 	case <-s.stopped:
-		return
+		return nil
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), secureLimit)
 	defer cancel()
 	s.session.Sync(ctx)
+	return c.held()
+}
+
+// held are the longest of those that were there until they were cut.
+func (c *secured) held() (held []Holder) {
+	if len(c.views) == 0 {
+		return nil
+	}
+	v := &c.views[len(c.views)-1]
+	var cut []*holder
+	for i := range v.holders {
+		if h := v.holders[i].blamed(); h.end == v.end {
+			cut = append(cut, h)
+		}
+	}
+	for _, h := range longest(cut, maxBars) {
+		held = append(held, h.tell().Holder)
+		held[len(held)-1].Open = true
+	}
+	return held
 }
 
 // cutAt makes the timeline one in which what is left ends by force, right after a

@@ -208,28 +208,27 @@ func (s *Shutdown) announced() Call {
 func (s *Shutdown) Forced() (held []Holder) {
 	s.guard(s.lookBeforeForce)
 	now := s.t.table.Now()
-	var tl *timeline
 	s.guard(func() {
-		tl = s.timeline()
+		tl := s.timeline()
+		if tl.isCrowd() {
+			held = s.secure(tl, now)
+			return
+		}
 		lines := tl.phases()
 		v := &tl.viewsOf(lines[len(lines)-1:])[0]
 		for _, h := range longest(openHolders(v), maxBars) {
 			held = append(held, h.tell().Holder)
 		}
 	})
-	s.mu.Lock()
-	if s.forced == 0 {
-		s.forced = now
-	}
-	s.mu.Unlock()
-	s.guard(func() { s.secure(tl, now) })
+	s.forcedAt(now)
 	return held
 }
 
 // Forcing is called when the forced stop goes on although [Shutdown.Forced] has not
 // returned: from now on what ends was cut.
-func (s *Shutdown) Forcing() {
-	now := s.t.table.Now()
+func (s *Shutdown) Forcing() { s.forcedAt(s.t.table.Now()) }
+
+func (s *Shutdown) forcedAt(now watch.Instant) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.forced == 0 {
