@@ -29,7 +29,14 @@ import (
 // Whatever the fault: the exit takes at most 2 s longer, every span is counted once,
 // and what is counted as sent is what the collector has.
 func TestFaults(t *testing.T) {
-	datadriven.RunTest(t, "testdata/faults.txt", func(t *testing.T, d *datadriven.TestData) string {
+	for _, file := range []string{"testdata/faults.txt", "testdata/faults_http.txt"} {
+		faultTable(t, file)
+	}
+}
+
+func faultTable(t *testing.T, file string) {
+	t.Helper()
+	datadriven.RunTest(t, file, func(t *testing.T, d *datadriven.TestData) string {
 		t.Helper()
 		f := readFault(t, d)
 		bare, spooled := runFault(t, f, ""), runFault(t, f, filepath.Join(t.TempDir(), "spool"))
@@ -81,6 +88,7 @@ func (s *stopped) row(name string) string {
 func runFault(t *testing.T, f fault, spool string) (s *stopped) {
 	t.Helper()
 	files := secure(t, f.tls)
+	speak(t, f.http)
 	synctest.Test(t, func(t *testing.T) {
 		l := &logs{}
 		c := newFaulty(f, files.write(t))

@@ -48,6 +48,7 @@ type fault struct {
 	big            int    // bytes that are added to one
 	tls            string // see secure
 	disk           string // of the spool: see diskFault
+	http           string // protobuf, json: what it speaks instead of gRPC
 }
 
 func readFault(t *testing.T, d *datadriven.TestData) (f fault) {
@@ -97,6 +98,8 @@ func readFault(t *testing.T, d *datadriven.TestData) (f fault) {
 			f.big, err = kibibytes(v)
 		case "disk":
 			f.disk = v
+		case "http":
+			f.http = v
 		case "tls":
 			f.tls = v
 		default:
@@ -120,7 +123,7 @@ type faulty struct {
 	fault
 	net  *memNet
 	conf *tls.Config // nil: plain text
-	srv  *grpc.Server
+	srv  stoppable
 	done chan struct{} // closed when srv has ended
 
 	opened time.Time
@@ -190,8 +193,12 @@ func (c *faulty) serve() {
 	if c.conf != nil {
 		opts = append(opts, grpc.Creds(credentials.NewTLS(c.conf)))
 	}
-	c.srv, c.done = grpc.NewServer(opts...), make(chan struct{})
-	coltracepb.RegisterTraceServiceServer(c.srv, c)
+	srvGRPC := grpc.NewServer(opts...)
+	coltracepb.RegisterTraceServiceServer(srvGRPC, c)
+	c.srv, c.done = srvGRPC, make(chan struct{})
+	if c.http != "" {
+		c.srv = overHTTP(c)
+	}
 	lis, srv, done := c.net.listen(), c.srv, c.done
 	go func() {
 		defer close(done)
