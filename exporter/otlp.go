@@ -139,13 +139,29 @@ func (o *otlp) redial() error {
 	if err := o.dial(); err != nil {
 		return err
 	}
-	return old.Close()
+	closeConn(old)
+	return nil
 }
 
 func (o *otlp) reconnect() {
 	if o.conn.GetState() == connectivity.TransientFailure {
 		_ = o.redial() // The attempt meets the same error.
 	}
+}
+
+// closeLimit bounds how long anybody waits for a connection to close.
+const closeLimit = 50 * time.Millisecond
+
+// closeConn closes a connection. grpc then waits for its resolver, and a lookup that
+// a name server does not answer does not hear that it was cancelled: it is left to
+// end by itself, seconds later.
+func closeConn(conn *grpc.ClientConn) {
+	closed := make(chan struct{})
+	go func() {
+		defer close(closed)
+		_ = conn.Close() // it was closed before: nobody has
+	}()
+	wait(closed, closeLimit)
 }
 
 // ExportSpans returns a *partialError when the collector kept only some.
@@ -175,7 +191,9 @@ func (o *otlp) withHeaders(ctx context.Context) context.Context {
 }
 
 func (o *otlp) Shutdown(ctx context.Context) error {
-	return errors.Join(o.exp.Shutdown(ctx), o.conn.Close())
+	err := o.exp.Shutdown(ctx)
+	closeConn(o.conn)
+	return err
 }
 
 // refusesAll reports whether an answer to an empty export says that spans

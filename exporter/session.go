@@ -139,11 +139,15 @@ func (s *Session) Flush(ctx context.Context) Result {
 // Lost is the number of spans by reason that are known by now not to arrive, and not
 // to be in a spool: what [Result] will say at least. It never blocks, and is nil when
 // nothing is lost.
-func (s *Session) Lost() map[string]int {
+func (s *Session) Lost() map[string]int { return s.Result().Lost }
+
+// Result is what has become of the spans by now. What waits, or is on its way, is in
+// none of its accounts. It never blocks.
+func (s *Session) Result() Result {
 	if s.owner == nil {
-		return nil
+		return Result{}
 	}
-	return s.q.result(s.opened).Lost
+	return s.q.result(s.opened)
 }
 
 // Together calls f, and sends what that emits at once, as far as one message has room

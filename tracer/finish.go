@@ -41,6 +41,9 @@ func (s *Shutdown) Finish(ctx context.Context) *Report {
 	}
 	if !await(limit, done) {
 		s.inTime(s.fallBack)
+		if s.announced().Member == nil {
+			s.sentSpans(spanCount(s.session.Result(), 0), false)
+		}
 	}
 	if r := s.report(); r != nil {
 		return r
@@ -92,26 +95,30 @@ func (s *Shutdown) end(ctx context.Context) {
 	<-s.stopped
 	s.guard(func() { s.conclude(finishWithin(ctx)) })
 	if m := s.announced().Member; m != nil {
-		s.sentSpans(SpanCount{Summarised: s.spans.missed})
+		s.sentSpans(SpanCount{Summarised: s.spans.missed}, true)
 		m.stopped(s.report(), s.spans.rootEnd)
 		s.t.release(s)
 		s.guard(s.followOutlived)
 		return
 	}
 	lost := s.session.Flush(ctx)
-	s.sentSpans(spanCount(lost, s.spans.missed))
+	s.sentSpans(spanCount(lost, s.spans.missed), true)
 	s.t.release(s)
 	s.guard(s.followOutlived)
 	s.guard(func() { logSpooled(s.log, lost); logLost(s.log, lost) })
 }
 
-// sentSpans adds to the report what became of the spans.
-func (s *Shutdown) sentSpans(n SpanCount) {
-	if r := s.report(); r != nil {
-		flushed := *r
-		flushed.Spans = n
-		s.setReport(&flushed)
+// sentSpans adds to the report what became of the spans. What is not final must not
+// replace what is.
+func (s *Shutdown) sentSpans(n SpanCount, final bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.result == nil || s.counted {
+		return
 	}
+	flushed := *s.result
+	flushed.Spans = n
+	s.result, s.counted = &flushed, final
 }
 
 // conclude makes the report, sends the last spans and logs the verdict. limit is

@@ -80,6 +80,7 @@ type Shutdown struct {
 	panics      []panicLine  // only appended to
 	dumps       []dump       // only appended to
 	result      *Report      // replaced, never changed
+	counted     bool         // it says what became of all spans
 	told        []Checkpoint // see keepCheckpoint
 }
 
