@@ -36,8 +36,9 @@ type store interface {
 	write(line []byte) (at int64, err error)
 	// took notes that the collector has a line.
 	took(at int64) error
-	// broken is called after an error of write. No write follows.
-	broken()
+	// broken is called after an error of write. No write follows. It returns errGone
+	// if what was written before is gone, too.
+	broken() error
 	// close is called at the end; all tells whether the collector has everything.
 	close(all bool) error
 }
@@ -184,8 +185,16 @@ func (p *spooler) close(entries []*entry) {
 	p.busy.Store(time.Now().UnixNano())
 	err := safely(func() error { return p.store.close(allTaken(entries)) })
 	p.say(err)
-	if errors.Is(err, errGone) {
-		for _, e := range entries {
+	p.forget(err)
+}
+
+// forget takes back, after errGone, what was written.
+func (p *spooler) forget(err error) {
+	if !errors.Is(err, errGone) {
+		return
+	}
+	for _, l := range p.lines {
+		for _, e := range l.entries {
 			e.kept.Store(false)
 		}
 	}
@@ -280,7 +289,7 @@ func (p *spooler) write(entries []*entry) {
 	}
 	var at int64
 	if !p.do(func() (err error) { at, err = p.store.write(line); return err }) {
-		_ = safely(func() error { p.store.broken(); return nil })
+		p.forget(safely(p.store.broken))
 		return
 	}
 	for _, e := range entries {

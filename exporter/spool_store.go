@@ -63,10 +63,14 @@ func (s *fileStore) open() (err error) {
 func (s *fileStore) write(line []byte) (int64, error) { return s.f.Append(line) }
 func (s *fileStore) took(at int64) error              { return s.f.Took(at) }
 
-func (s *fileStore) broken() {
-	if s.f != nil && !s.cut {
-		s.cut = s.f.Cut() == nil // or it is gone, and nothing is left to be wrong
+func (s *fileStore) broken() error {
+	if s.f == nil || s.cut {
+		return nil
 	}
+	if s.cut = s.f.Cut() == nil; !s.cut && s.f.Gone() {
+		return errGone
+	}
+	return nil
 }
 
 func (s *fileStore) close(all bool) (err error) {
@@ -90,7 +94,7 @@ type logStore struct{ w io.Writer }
 
 func (*logStore) open() error      { return nil }
 func (*logStore) took(int64) error { return nil }
-func (*logStore) broken()          {}
+func (*logStore) broken() error    { return nil }
 func (*logStore) close(bool) error { return nil }
 
 func (s *logStore) write(line []byte) (int64, error) {

@@ -141,6 +141,7 @@ type badStore struct {
 	after int
 	from  time.Time // zero: after counts
 	err   error
+	said  error // what broken returns
 	hang  chan struct{}
 	gone  bool
 
@@ -158,7 +159,12 @@ func (b *badStore) close(bool) error {
 	return nil
 }
 
-func (b *badStore) broken() { b.mu.Lock(); defer b.mu.Unlock(); b.cut = true }
+func (b *badStore) broken() error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.cut = true
+	return b.said
+}
 
 func (b *badStore) write([]byte) (int64, error) {
 	b.mu.Lock()
@@ -205,6 +211,22 @@ func TestSpoolThatFails(t *testing.T) {
 	if l.count("no space left") != 1 || !st.cut || st.writes != 2 {
 		t.Errorf("cut %t, %d writes, log:\n%s", st.cut, st.writes, l)
 	}
+}
+
+// TestSpoolThatIsGone: a write that fails because the spool was removed says so of
+// what was written before, too. The end, which finds it out as well, may be late.
+func TestSpoolThatIsGone(t *testing.T) {
+	clean(t)
+	exp := &fake{export: func(context.Context, int, []sdktrace.ReadOnlySpan) error { return errRefused }}
+	synctest.Test(t, func(t *testing.T) {
+		e := mustNew(t, Config{Factory: exp.factory})
+		s := withStore(t, e, &badStore{after: 1, err: errors.New("no such file"), said: errGone})
+		for n := range 3 {
+			s.Emit(span(n, "x"))
+			synctest.Wait()
+		}
+		wantSpooled(t, flushIn(t, s, 0), 0, 0, map[string]int{lostSpool: 3})
+	})
 }
 
 // TestSpoolThatHangs: what hung before the flush costs nothing, what hangs in it
