@@ -31,7 +31,8 @@ type stage struct {
 	peer   int // which of the clients it is
 }
 
-// holding is one way to hold up a stop, and by whom it is held when.
+// holding is one way to hold up a stop, and by whom it is held when. Of several stages
+// without an end each is right.
 type holding struct {
 	name    string
 	program string   // another one than serve: its variable
@@ -76,13 +77,19 @@ var holdings = []holding{
 		join: func(ctx context.Context, t *scenario.Target) ([]servertest.Peer, error) {
 			return one(servertest.Frozen(ctx, dialOf(t), floodCall))
 		},
-		stages: []stage{{kind: tracer.HolderRPC, state: "in Send", method: methodWatch}},
+		stages: []stage{
+			{kind: tracer.HolderRPC, state: "in Send", method: methodWatch},
+			{kind: tracer.HolderRPC, state: "in handler", method: methodWatch}, // buffers are not full yet
+		},
 	}, {
 		name: "no message",
 		join: func(ctx context.Context, t *scenario.Target) ([]servertest.Peer, error) {
 			return one(servertest.NoMessage(ctx, dialOf(t), helloCall(0)))
 		},
-		stages: []stage{{kind: tracer.HolderRPC, state: "message incomplete", method: methodHello}},
+		stages: []stage{
+			{kind: tracer.HolderRPC, state: "message incomplete", method: methodHello},
+			{kind: tracer.HolderConnection, state: "message incomplete"}, // up to grpc-go 1.83
+		},
 	}, {
 		name: "mute",
 		join: func(ctx context.Context, t *scenario.Target) ([]servertest.Peer, error) {
