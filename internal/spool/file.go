@@ -114,8 +114,16 @@ func (t *takenFile) add(at int64) error {
 		if err != nil {
 			return err
 		}
+		info, err := f.Stat()
+		if err == nil {
+			err = ours(t.name, info)
+		}
+		if err != nil {
+			_ = f.Close()
+			return err
+		}
 		t.f = f
-		if info, err := f.Stat(); err == nil && info.Size() > 0 {
+		if info.Size() > 0 {
 			_, _ = f.WriteString("\n") // the last number may be torn
 		}
 	}

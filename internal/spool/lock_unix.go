@@ -28,10 +28,16 @@ func lock(f *os.File) (bool, error) {
 	return err == nil, err
 }
 
-// ours returns an error if a file or directory is somebody else's.
+// ours returns an error if a file or directory is somebody else's, or a file one
+// that has another name too: what is written to it would be written there.
 func ours(name string, info fs.FileInfo) error {
 	st, ok := info.Sys().(*syscall.Stat_t)
-	if !ok || int(st.Uid) == os.Geteuid() {
+	switch {
+	case !ok:
+		return nil
+	case int(st.Uid) == os.Geteuid() && info.Mode().IsRegular() && st.Nlink > 1:
+		return fmt.Errorf("%s: a hard link", name)
+	case int(st.Uid) == os.Geteuid():
 		return nil
 	}
 	return fmt.Errorf("%s: belongs to user %d, not to %d", name, st.Uid, os.Geteuid())
