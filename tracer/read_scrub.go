@@ -103,7 +103,7 @@ func scrubbedFrames(text string) string {
 func (h *Holder) scrub() {
 	scrub(&h.Kind)
 	scrub(&h.State)
-	scrub(&h.Method, &h.Original, &h.Peer, &h.UserAgent, &h.Listener, &h.Detail, &h.Client,
+	scrub(&h.Method, &h.Original, &h.Name, &h.Peer, &h.UserAgent, &h.Listener, &h.Detail, &h.Client,
 		&h.Local, &h.Transport, &h.Function, &h.Source)
 }
 

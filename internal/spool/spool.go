@@ -22,6 +22,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/gracetrace/gracetrace/internal/legible"
 )
 
 const (
@@ -155,7 +157,8 @@ func (d *Dir) list() ([]found, error) {
 	}
 	var files []found
 	for _, name := range names {
-		if !strings.HasPrefix(name, prefix) || stem(name) == name || name != filepath.Base(name) {
+		if !strings.HasPrefix(name, prefix) || stem(name) == name || name != filepath.Base(name) ||
+			name != legible.Printable(name) { // it stands in errors
 			continue
 		}
 		info, err := d.root.Lstat(name)

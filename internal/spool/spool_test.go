@@ -179,6 +179,7 @@ func TestForeign(t *testing.T) {
 	must(t, os.WriteFile(at("notes.jsonl"), line(t, "notes"), 0o600))
 	must(t, os.WriteFile(at("gracetrace-x.json"), line(t, "x"), 0o600))
 	must(t, os.Symlink(secret, at("gracetrace-link.jsonl")))
+	must(t, os.WriteFile(at("gracetrace-\x1b[2J.jsonl"), line(t, "x"), 0o600))
 	must(t, os.Mkdir(at("gracetrace-dir.jsonl"), 0o700))
 	must(t, syscall.Mkfifo(at("gracetrace-fifo.jsonl"), 0o600))
 	old := time.Now().Add(-48 * time.Hour)
