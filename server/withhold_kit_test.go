@@ -27,6 +27,7 @@ import (
 type telling struct {
 	srv  *server.Server
 	open chan struct{} // lets go of handlers that ignore their contexts
+	old  bool          // grpc-go is older than 1.85
 }
 
 // desc has methods that stay in Recv, that ignore their context, that panic in the
@@ -54,9 +55,19 @@ func (*telling) toldInRecv(_ any, ss grpc.ServerStream) error {
 }
 
 //go:noinline
-func (f *telling) toldDeaf(any, grpc.ServerStream) error {
-	<-f.open
+func (f *telling) toldDeaf(_ any, ss grpc.ServerStream) error {
+	<-f.deaf(ss)
 	return nil
+}
+
+// deaf is closed when a handler may return. Up to grpc-go 1.84 none may outlive a
+// forced stop: GracefulStop keeps the server's lock while handlers run, and a Stop
+// that waits for that mutex stops the bubble's clock.
+func (f *telling) deaf(ss grpc.ServerStream) <-chan struct{} {
+	if f.old {
+		return ss.Context().Done()
+	}
+	return f.open
 }
 
 // toldPanic panics between two checkpoints.
@@ -80,7 +91,7 @@ func (f *telling) toldAround(
 		}
 	}()
 	if strings.HasSuffix(info.FullMethod, "/Gate") {
-		<-f.open
+		<-f.deaf(ss)
 	}
 	return h(srv, ss)
 }
@@ -151,7 +162,7 @@ func (f *telling) clients(t *testing.T, lis *servertest.Listener) {
 // group starts a grpc server and a web server, each with clients that hold it.
 func (f *telling) group(t *testing.T, tr *tracer.Tracer) *server.Group {
 	t.Helper()
-	f.open = make(chan struct{})
+	f.open, f.old = make(chan struct{}), grpcBefore(t, 85)
 	f.srv = server.New(tr, grpc.StreamInterceptor(f.toldAround), grpc.UnknownServiceHandler(f.toldInRecv))
 	f.srv.RegisterService(f.desc(), nil)
 	api, web := servertest.Listen(), servertest.Listen()

@@ -64,10 +64,10 @@ func (p *place) Write(b []byte) (int, error) {
 	return p.o.all[p.where].Write(b)
 }
 
-// away is a collector that is not there. It shows what it was sent.
-type away struct{ o *output }
+// refuser is a collector that refuses all that it is sent, and shows it.
+type refuser struct{ o *output }
 
-func (a away) ExportSpans(_ context.Context, spans []sdktrace.ReadOnlySpan) error {
+func (a refuser) ExportSpans(_ context.Context, spans []sdktrace.ReadOnlySpan) error {
 	w := a.o.to("spans")
 	for _, s := range spans {
 		_, _ = fmt.Fprintln(w, s.Name(), s.Status(), s.Links(), s.Events())
@@ -75,10 +75,10 @@ func (a away) ExportSpans(_ context.Context, spans []sdktrace.ReadOnlySpan) erro
 			_, _ = fmt.Fprintf(w, "%q=%v\n", string(kv.Key), kv.Value.AsInterface())
 		}
 	}
-	return status.Error(codes.Unavailable, "away")
+	return status.Error(codes.InvalidArgument, "not now")
 }
 
-func (away) Shutdown(context.Context) error { return nil }
+func (refuser) Shutdown(context.Context) error { return nil }
 
 // stopTelling stops a group of servers that have something to withhold and
 // returns all that left.
@@ -93,7 +93,9 @@ func stopTelling(t *testing.T, opts ...tracer.Option) *output {
 		tr := newTracer(t, append([]tracer.Option{
 			tracer.WithLogger(slog.New(slog.NewJSONHandler(o.to("log"), nil))),
 			tracer.WithReport(func(r *tracer.Report) { o.report(t, "report", r) }),
-			tracer.WithExporter(func(context.Context) (sdktrace.SpanExporter, error) { return away{o}, nil }),
+			tracer.WithExporter(func(context.Context) (sdktrace.SpanExporter, error) {
+				return refuser{o}, nil
+			}),
 			tracer.WithSpool(dir),
 		}, opts...)...)
 		var f telling
