@@ -40,7 +40,9 @@ func uglyFiles(t *testing.T) (files []string, log string) {
 			files = append(files, write(name, b))
 			continue
 		}
-		var answer struct{ Result json.RawMessage }
+		var answer struct {
+			Result json.RawMessage `json:"result"`
+		}
 		if err := json.Unmarshal(b, &answer); err != nil {
 			t.Fatal(err)
 		}
@@ -92,7 +94,8 @@ func wantPlain(t *testing.T, args []string, r result) {
 	for line := range strings.Lines(r.stdout + r.stderr) {
 		line = strings.TrimSuffix(line, "\n")
 		bad := func(c rune) bool { return unicode.IsControl(c) || unicode.Is(unicode.Cf, c) }
-		if strings.ContainsFunc(line, bad) || !utf8.ValidString(line) || strings.HasPrefix(line, "fake: line") {
+		if strings.ContainsFunc(line, bad) || !utf8.ValidString(line) ||
+			strings.HasPrefix(line, "fake: line") {
 			t.Errorf("%q shows %q", args, line)
 		}
 	}
