@@ -181,9 +181,11 @@ func TestWhereSpansGoByTheEnvironment(t *testing.T) {
 		{"not insecure", []string{insecure, "false"}, "localhost:4317", true, 0},
 		{"http", []string{ep, "http://c:4317"}, "c:4317", false, 0},
 		{"https", []string{ep, "https://c:4317"}, "c:4317", true, 0},
-		{"bare", []string{ep, "c:4317"}, "c:4317", true, 0},
+		{"bare", []string{ep, "c:4317"}, "c:4317", true, 1},
 		{"bare insecure", []string{ep, "c:4317", insecure, "true"}, "c:4317", false, 0},
-		{"bare name", []string{ep, "api.example.org"}, "api.example.org", true, 0},
+		{"bare, not insecure", []string{ep, "c:4317", insecure, "false"}, "c:4317", true, 0},
+		{"bare with certificate", []string{ep, "c:4317", ca, cert}, "c:4317", true, 0},
+		{"bare name", []string{ep, "api.example.org"}, "api.example.org", true, 1},
 		{"https, no port", []string{ep, "https://c"}, "c", true, 0},
 		{"http, no port", []string{ep, "http://c"}, "c", false, 1},
 		{"http, not insecure", []string{ep, "http://c:1", insecure, "false"}, "c:1", false, 1},
@@ -194,7 +196,7 @@ func TestWhereSpansGoByTheEnvironment(t *testing.T) {
 		{"unix, not insecure", []string{ep, "unix:///run/o.sock", insecure, "false"}, "unix:///run/o.sock", true, 0},
 		{"http with certificate", []string{ep, "http://c:1", ca, cert}, "c:1", true, 1},
 		{"IPv6", []string{ep, "http://[::1]:4317"}, "[::1]:4317", false, 0},
-		{"dns", []string{ep, "dns:///c:4317"}, "dns:///c:4317", true, 0},
+		{"dns", []string{ep, "dns:///c:4317"}, "dns:///c:4317", true, 1},
 		{"unix", []string{ep, "unix:///run/o.sock"}, "unix:///run/o.sock", false, 0},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

@@ -108,6 +108,10 @@ func (set *settings) security(ep endpoint, conf *tls.Config) *tls.Config {
 			set.note(name + "=" + insecure + " does not count, the scheme of " + ep.shown + " does")
 		}
 	}
+	if where != "" && insecure == "" && conf == nil && !plain && !hasScheme(where) {
+		set.note(ep.shown + " has neither http:// nor https://, so it is TLS; for plain text write " +
+			"http://, or set " + prefixAll + "INSECURE=true")
+	}
 	if ep.noPort && plain {
 		set.note(ep.shown + " has no port, gRPC uses 443")
 	}
