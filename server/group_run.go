@@ -79,8 +79,9 @@ func (g *Group) logServing() {
 			p.leaveFlush()
 			m.Server.logServing(m.served, p, "member", m.Name)
 		case m.HTTP != nil:
-			log.Info("serving", "member", m.Name, "addresses", addresses(m.served), "pid", os.Getpid(),
-				"signals", signalNames, "grace_period_ms", budget.Milliseconds(), "exporter", g.t.Exporter())
+			keys := []any{"member", m.Name, "addresses", addresses(m.served), "pid", os.Getpid(),
+				"signals", signalNames, "grace_period_ms", budget.Milliseconds()}
+			log.Info("serving", append(keys, wayOut(g.t)...)...)
 		}
 	}
 	warnOf(log, shellIsFirst("/proc"))

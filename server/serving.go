@@ -11,17 +11,29 @@ import (
 	"path"
 	"slices"
 	"time"
+
+	"github.com/gracetrace/gracetrace/tracer"
 )
 
 // logServing says what a stop may take, and what will come in its way. more are
 // a group's keys.
 func (s *Server) logServing(listeners []net.Listener, p plan, more ...any) {
-	s.t.Logger().Info("serving", append(more, "addresses", addresses(listeners), "pid", os.Getpid(),
+	more = append(more, "addresses", addresses(listeners), "pid", os.Getpid(),
 		"signals", signalNames, "grace_period_ms", p.budget.Milliseconds(),
 		"lame_duck_ms", p.lameDuck.Milliseconds(), "drain_ms", p.drain.Milliseconds(),
 		"forced_stop_ms", p.forced.Milliseconds(), "app_flush_ms", p.appFlush.Milliseconds(),
-		"flush_ms", p.flush.Milliseconds(), "exporter", s.t.Exporter())...)
+		"flush_ms", p.flush.Milliseconds())
+	s.t.Logger().Info("serving", append(more, wayOut(s.t)...)...)
 	warnOf(s.t.Logger(), p.problems(s.duck))
+}
+
+// wayOut says where the spans of a stop will go.
+func wayOut(t *tracer.Tracer) []any {
+	keys := []any{"exporter", t.Exporter()}
+	if where := t.Spool(); where != "" {
+		keys = append(keys, "spool", where)
+	}
+	return keys
 }
 
 func warnOf(log *slog.Logger, problems []string) {

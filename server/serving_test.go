@@ -15,6 +15,26 @@ import (
 	"github.com/gracetrace/gracetrace/tracer"
 )
 
+// TestRunSaysWhereItSpools: whoever has turned a spool on sees that it is.
+func TestRunSaysWhereItSpools(t *testing.T) {
+	for _, dir := range []string{"", t.TempDir()} {
+		var log strings.Builder
+		tr := newTracer(t, tracer.WithLogger(slog.New(slog.NewTextHandler(&log, nil))),
+			tracer.WithSpool(dir))
+		s := server.New(tr)
+		ctx, cancel := context.WithCancel(context.Background())
+		cancel()
+		if err := s.Run(ctx, servertest.Listen()); err != nil {
+			t.Fatal(err)
+		}
+		tr.Close() // nobody logs any more
+		said := strings.Contains(log.String(), " exporter=custom spool="+dir+"\n")
+		if said != (dir != "") {
+			t.Errorf("spool %q: the log has\n%s", dir, log.String())
+		}
+	}
+}
+
 // TestRunSaysItsPlan: how the budget is cut is in one record at the start, and a
 // warning where the parts do not fit.
 func TestRunSaysItsPlan(t *testing.T) {

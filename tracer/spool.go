@@ -50,6 +50,17 @@ type spoolConfig struct {
 	log io.Writer // nil: nowhere
 }
 
+// String is for people.
+func (c spoolConfig) String() string {
+	switch {
+	case c.log == nil:
+		return c.dir
+	case c.dir == "":
+		return "log"
+	}
+	return c.dir + " and log"
+}
+
 // absolute is the directory wherever the application goes after the start.
 func absolute(name, dir string) (string, error) {
 	if dir == "" {

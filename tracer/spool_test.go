@@ -20,17 +20,18 @@ func TestWhereTheSpoolIs(t *testing.T) {
 		opts             []Option
 		want             string
 		stderr           bool
+		said             string
 	}{
 		{},
-		{dir: "/a", state: "/b:/c", want: "/a"},
-		{dir: "spool", want: here},
-		{state: "/b:/c", want: "/b/gracetrace"},
+		{dir: "/a", state: "/b:/c", want: "/a", said: "/a"},
+		{dir: "spool", want: here, said: here},
+		{state: "/b:/c", want: "/b/gracetrace", said: "/b/gracetrace"},
 		{state: "b", want: ""},
-		{dir: "/a", opts: []Option{WithSpool("/o")}, want: "/o"},
+		{dir: "/a", opts: []Option{WithSpool("/o")}, want: "/o", said: "/o"},
 		{dir: "/a", opts: []Option{WithSpool("")}},
 		{mode: "off", dir: "/a", state: "/b"},
-		{mode: "stderr", stderr: true},
-		{mode: "stderr", dir: "/a", want: "/a", stderr: true},
+		{mode: "stderr", stderr: true, said: "log"},
+		{mode: "stderr", dir: "/a", want: "/a", stderr: true, said: "/a and log"},
 	} {
 		t.Setenv(envSpool, test.mode)
 		t.Setenv(envSpoolDir, test.dir)
@@ -39,6 +40,9 @@ func TestWhereTheSpoolIs(t *testing.T) {
 		if err != nil {
 			t.Errorf("%+v: %v", test, err)
 			continue
+		}
+		if said := c.spool.String(); said != test.said {
+			t.Errorf("%+v: it says %q", test, said)
 		}
 		if c.spool.dir != test.want || (c.spool.log == os.Stderr) != test.stderr {
 			t.Errorf("%+v: %+v", test, c.spool)

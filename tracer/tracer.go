@@ -118,6 +118,16 @@ func (t *Tracer) Exporter() string {
 	return "custom"
 }
 
+// Spool says where spans are kept until the collector has them: a directory, log,
+// or both; empty if there is no spool. That it cannot be used is a log record of
+// its own.
+func (t *Tracer) Spool() string {
+	if !t.out.Enabled() {
+		return ""
+	}
+	return t.cfg.spool.String()
+}
+
 // Table is what the sensors of package interceptors write to.
 func (t *Tracer) Table() *watch.Server { return t.table }
 
