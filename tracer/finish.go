@@ -125,7 +125,8 @@ func (s *Shutdown) sentSpans(n SpanCount, final bool) {
 // what is left for that and for the flush.
 func (s *Shutdown) conclude(limit time.Duration) {
 	s.countRefused()
-	tl, views := s.lastViewWithin(limit)
+	tl, views, done := s.lastViewWithin(limit)
+	defer done()
 	r := tl.report(views, s.wall)
 	r.Checkpoints = s.story()
 	main := tl.longest(views)
@@ -145,11 +146,16 @@ func (s *Shutdown) fallBack() {
 	if s.report() != nil {
 		return
 	}
-	tl, views := s.lastViewWithin(0)
+	tl, views, done := s.lastViewWithin(0)
+	defer done()
 	r := tl.report(views, s.wall)
 	r.Checkpoints = s.story()
 	r.Service, r.TraceID = s.t.out.ServiceName(), s.spans.traceID.String()
-	s.setReport(r)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.result == nil { // the conclusion has not come after all
+		s.result = r
+	}
 }
 
 // lastView is the view of a shutdown that is over, or given up.

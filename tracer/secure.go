@@ -5,6 +5,7 @@ package tracer
 import (
 	"context"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/gracetrace/gracetrace/internal/watch"
@@ -19,11 +20,15 @@ const (
 	secureLimit = 250 * time.Millisecond
 )
 
-// secured is what was known of a crowd right before it was cut.
+// secured is what was known of a crowd right before it was cut. The shutdown's
+// goroutine, the forced stop, the conclusion and the report that is made for want of
+// time may all be at it: on a machine that is overloaded at once.
 type secured struct {
-	tl    *timeline   // in which everything ends at the forced stop
-	views []phaseView // of the phases before that
-	sent  chan struct{}
+	tl   *timeline // in which everything ends at the forced stop
+	sent chan struct{}
+
+	using sync.Mutex  // guards following: to tell of a holder changes it
+	views []phaseView // of the phases before the forced stop
 }
 
 // isCrowd says that a forced stop of tl is to be prepared: there was none yet.
@@ -31,17 +36,20 @@ func (tl *timeline) isCrowd() bool {
 	return tl.forced == never && len(tl.conns)+len(tl.rpcs) >= manyHolders
 }
 
+// newSecured takes a timeline that has been cut.
+func newSecured(tl *timeline) *secured {
+	views := tl.views()
+	if i := slices.IndexFunc(views, func(v phaseView) bool { return v.phase == PhaseForcedStop }); i >= 0 {
+		views = views[:i]
+	}
+	return &secured{tl: tl, views: views, sent: make(chan struct{})}
+}
+
 // secure sends what held a crowd until it is cut, which begins now, and returns what
 // held it the longest.
 func (s *Shutdown) secure(tl *timeline, now watch.Instant) []Holder {
 	tl.cutAt(s.since(now))
-	c := &secured{tl: tl, views: tl.views(), sent: make(chan struct{})}
-	for i := range c.views {
-		if c.views[i].phase == PhaseForcedStop {
-			c.views = c.views[:i]
-			break
-		}
-	}
+	c := newSecured(tl)
 	s.mu.Lock()
 	s.secured = c
 	s.mu.Unlock()
@@ -58,8 +66,17 @@ func (s *Shutdown) secure(tl *timeline, now watch.Instant) []Holder {
 	return c.held()
 }
 
+// sendSecured is the part of [Shutdown.secure] that is the shutdown's goroutine's.
+func (s *Shutdown) sendSecured(c *secured) {
+	c.using.Lock()
+	defer c.using.Unlock()
+	s.spans.advance(c.tl, c.views)
+}
+
 // held are the longest of those that were there until they were cut.
 func (c *secured) held() (held []Holder) {
+	c.using.Lock()
+	defer c.using.Unlock()
 	if len(c.views) == 0 {
 		return nil
 	}
@@ -92,7 +109,8 @@ func (tl *timeline) cutAt(at time.Duration) {
 	}
 }
 
-// unseen is the view of a forced stop at which there was no time to look.
+// unseen is the view of a forced stop at which there was no time to look. c.using must
+// be held while it is used.
 func (c *secured) unseen(now, returned time.Duration) (*timeline, []phaseView) {
 	tl := *c.tl
 	tl.now, tl.endUnseen, tl.abandoned = now, true, returned == never
@@ -107,34 +125,38 @@ func (c *secured) unseen(now, returned time.Duration) (*timeline, []phaseView) {
 }
 
 // lastViewWithin is the last view, or that of before the forced stop if it takes
-// more than half of the time that is left.
-func (s *Shutdown) lastViewWithin(limit time.Duration) (*timeline, []phaseView) {
+// more than half of the time that is left. Nobody else has it until done is called.
+func (s *Shutdown) lastViewWithin(limit time.Duration) (tl *timeline, views []phaseView, done func()) {
 	s.mu.Lock()
 	c := s.secured
 	s.mu.Unlock()
-	if c == nil {
-		return s.lastView()
-	}
-	if limit == 0 {
+	if c != nil && limit == 0 {
 		return s.unseen(c)
 	}
-	var tl *timeline
-	var views []phaseView
+	done = func() {}
+	if c == nil {
+		tl, views = s.lastView()
+		return tl, views, done
+	}
+	var seen *timeline // a late look must not change what is returned
+	var seenViews []phaseView
 	looked := make(chan struct{})
 	go func() { // ends by itself
 		defer close(looked)
-		s.guard(func() { tl, views = s.lastView() })
+		s.guard(func() { seen, seenViews = s.lastView() })
 	}()
-	if await(limit/2, looked) && tl != nil {
-		return tl, views
+	if await(limit/2, looked) && seen != nil {
+		return seen, seenViews, done
 	}
 	return s.unseen(c)
 }
 
-func (s *Shutdown) unseen(c *secured) (*timeline, []phaseView) {
+func (s *Shutdown) unseen(c *secured) (tl *timeline, views []phaseView, done func()) {
 	now := s.since(s.t.table.Now())
 	s.mu.Lock()
 	returned := (&builder{call: s.zero}).since(s.returned)
 	s.mu.Unlock()
-	return c.unseen(now, returned)
+	c.using.Lock()
+	tl, views = c.unseen(now, returned)
+	return tl, views, c.using.Unlock
 }

@@ -283,7 +283,7 @@ func (s *Shutdown) run() {
 			s.guard(func() { s.panicked(&p) })
 			close(p.told)
 		case c := <-s.securing:
-			s.guard(func() { s.spans.advance(c.tl, c.views) })
+			s.guard(func() { s.sendSecured(c) })
 			close(c.sent)
 		case <-timer.C:
 			ended = nil // a checkpoint sends them, too
