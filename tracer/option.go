@@ -51,6 +51,9 @@ func newConfig(opts []Option, env bool) (*config, error) {
 		}
 		errs = append(errs, o.apply(c))
 	}
+	if c.spool.off {
+		c.spool.dir = ""
+	}
 	if env {
 		c.readOrigin()
 	}

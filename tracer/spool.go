@@ -35,8 +35,9 @@ const (
 // full or hangs is said, and holds the exit for at most 250 ms. Linux, macOS and
 // BSD only.
 //
-// An empty dir turns the spool off. By default, it is GRACETRACE_SPOOL_DIR, else
-// the folder gracetrace of systemd's STATE_DIRECTORY, else there is none.
+// An empty dir turns the spool off, and GRACETRACE_SPOOL=off does whatever dir is.
+// By default, it is GRACETRACE_SPOOL_DIR, else the folder gracetrace of systemd's
+// STATE_DIRECTORY, else there is none.
 func WithSpool(dir string) Option {
 	return optionFunc(func(c *config) (err error) {
 		c.spool.dir, err = absolute("WithSpool", dir)
@@ -48,6 +49,7 @@ func WithSpool(dir string) Option {
 type spoolConfig struct {
 	dir string    // empty: nowhere
 	log io.Writer // nil: nowhere
+	off bool      // whatever an option says: the operator's word counts
 }
 
 // String is for people.
@@ -77,7 +79,9 @@ func absolute(name, dir string) (string, error) {
 func (c *config) readSpool() (err error) {
 	mode := strings.TrimSpace(os.Getenv(envSpool))
 	switch mode {
-	case "", "off":
+	case "":
+	case "off":
+		c.spool.off = true
 	case "stderr":
 		c.spool.log = os.Stderr
 	default:
@@ -86,7 +90,7 @@ func (c *config) readSpool() (err error) {
 	// Of several directories of the unit the first is its main one.
 	state, _, _ := strings.Cut(os.Getenv(envStateDir), ":")
 	switch dir := os.Getenv(envSpoolDir); {
-	case mode == "off":
+	case c.spool.off:
 	case dir != "":
 		c.spool.dir, err = absolute(envSpoolDir, dir)
 	case filepath.IsAbs(state):

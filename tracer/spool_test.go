@@ -9,7 +9,8 @@ import (
 	"testing"
 )
 
-// TestWhereTheSpoolIs: the option before the environment, ours before systemd's.
+// TestWhereTheSpoolIs: the option before the environment, but for off; ours before
+// systemd's.
 func TestWhereTheSpoolIs(t *testing.T) {
 	here, err := filepath.Abs("spool")
 	if err != nil {
@@ -30,6 +31,7 @@ func TestWhereTheSpoolIs(t *testing.T) {
 		{dir: "/a", opts: []Option{WithSpool("/o")}, want: "/o", said: "/o"},
 		{dir: "/a", opts: []Option{WithSpool("")}},
 		{mode: "off", dir: "/a", state: "/b"},
+		{mode: "off", opts: []Option{WithSpool("/o")}},
 		{mode: "stderr", stderr: true, said: "log"},
 		{mode: "stderr", dir: "/a", want: "/a", stderr: true, said: "/a and log"},
 	} {
