@@ -19,6 +19,12 @@ import (
 // defaultRecoverTimeout is for a collector that comes back.
 const defaultRecoverTimeout = 30 * time.Second
 
+// noSpoolInLog says what may be wrong with a log that has nothing for us.
+const noSpoolInLog = `gracetrace: no spans in standard input. A process writes them to its log with
+GRACETRACE_SPOOL=stderr, and only of a stop of which the collector took nothing for
+1 s. Lines may have anything before their {, but must not be quoted, as in a JSON
+log: unquote them first, with "jq -r .log" or whatever its key is.`
+
 type recoverFlags struct {
 	dry     bool
 	timeout durationValue
@@ -33,7 +39,8 @@ func newRecover() *cobra.Command {
 what is in their spool, GRACETRACE_SPOOL_DIR, or in a log that is read from
 standard input if DIR is -. A process that was killed gets an end that says so,
 with the verdict of its last checkpoint. The log must be of a process that has
-ended: of one that is still stopping it would say that it was killed.
+ended: of one that is still stopping it would say that it was killed. Other lines
+may be in between, and a time or a pod's name in front of each.
 
 Where to send it is in the OTEL_* variables, as for the server. A file is removed
 when the collector has all of it; those of running processes are left alone. What
@@ -75,6 +82,9 @@ func (f *recoverFlags) run(ctx context.Context, from string, stdin io.Reader, st
 		left, err := spool.ReadLog(stdin)
 		if err != nil {
 			return fmt.Errorf("standard input: %w", err)
+		}
+		if len(left.Lines) == 0 && left.Damaged == 0 {
+			fmt.Fprintln(stderr, noSpoolInLog)
 		}
 		r.one(ctx, left)
 	} else if err := r.directory(ctx, from); err != nil {

@@ -39,7 +39,7 @@ Of a shutdown that was killed it shows what was told until then. Other traces
 in the file are left out.`,
 		Example: `  gracetrace report report.json
   curl -s localhost:16686/api/traces/$TRACE_ID | gracetrace report -
-  kubectl logs POD | gracetrace report -
+  kubectl logs --previous POD | gracetrace report -
   gracetrace report --html -o report.html trace.json`,
 		Args: oneFile,
 		RunE: func(cmd *cobra.Command, args []string) error {
