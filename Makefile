@@ -121,6 +121,22 @@ generate: ## Generate the Go code of the protobuf files
 	cd proto && $(TOOL)/buf/go.mod buf format --write
 	cd proto && $(TOOL)/buf/go.mod buf generate
 
+# The weaver is built from its own module, as it would raise grpc in one that
+# requires it: so the oldest grpc can be tested, too. It wants to be told that it is
+# the version that go.mod says. The example does as users do.
+ORCHESTRION = REQUIRE_WOVEN=1 DD_ORCHESTRION_IS_GOMOD_VERSION=true $(CURDIR)/bin/orchestrion
+
+.PHONY: weave
+weave: bin/orchestrion ## Test the compiled-in mode, on the newest grpc-go and on the oldest
+	$(ORCHESTRION) $(GO) test -count=1 $(TESTFLAGS) ./weave
+	$(ORCHESTRION) $(GO) test -count=1 -run 'Stories' $(TESTFLAGS) ./server
+	GOWORK=off $(ORCHESTRION) $(GO) test -count=1 $(TESTFLAGS) ./weave
+	cd examples/compiledin && GOWORK=off REQUIRE_WOVEN=1 $(GO) tool orchestrion $(GO) test -count=1 $(TESTFLAGS) ./...
+
+bin/orchestrion: tools/orchestrion/go.mod tools/orchestrion/go.sum
+	GOWORK=off $(GO) build -C tools/orchestrion -o $(CURDIR)/bin/ tool
+	@touch $@
+
 .PHONY: checkgenerate
 checkgenerate: ## Check that generating again would change nothing
 	cd proto && $(TOOL)/buf/go.mod buf lint

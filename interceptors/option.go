@@ -10,6 +10,7 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/keepalive"
 
+	"github.com/gracetrace/gracetrace/internal/option"
 	"github.com/gracetrace/gracetrace/tracer"
 )
 
@@ -25,7 +26,13 @@ func usable(t *tracer.Tracer, where string) bool {
 
 // sensorOption is one of our interceptors. server.New installs its own and
 // drops the ones it is given.
-type sensorOption struct{ grpc.ServerOption }
+type sensorOption struct {
+	grpc.ServerOption
+	t *tracer.Tracer
+}
+
+// Tracer says whose it is: package weave installs no sensors beside it.
+func (o sensorOption) Tracer() *tracer.Tracer { return o.t }
 
 // keepaliveOption carries grpc's opaque option together with what we must know
 // of it.
@@ -48,8 +55,8 @@ func ServerOptions(t *tracer.Tracer) []grpc.ServerOption {
 	}
 	s := newSensor(t)
 	return []grpc.ServerOption{
-		sensorOption{grpc.ChainUnaryInterceptor(s.unary)},
-		sensorOption{grpc.ChainStreamInterceptor(s.stream)},
+		sensorOption{grpc.ChainUnaryInterceptor(s.unary), t},
+		sensorOption{grpc.ChainStreamInterceptor(s.stream), t},
 	}
 }
 
@@ -88,13 +95,15 @@ func (o keepaliveOption) install(t *tracer.Tracer) {
 func Install(t *tracer.Tracer, opts []grpc.ServerOption) []grpc.ServerOption {
 	s := newSensor(t)
 	s.methods.installed.Store(true)
-	out := []grpc.ServerOption{grpc.ChainStreamInterceptor(s.stream)}
+	out := []grpc.ServerOption{sensorOption{grpc.ChainStreamInterceptor(s.stream), t}}
 	for _, o := range opts {
 		switch o := o.(type) {
 		case sensorOption:
 			continue
 		case keepaliveOption:
 			o.install(t)
+		case option.Keepalive:
+			keepaliveOption{userTimeout: userTimeout(o.Params)}.install(t)
 		}
 		out = append(out, o)
 	}

@@ -13,6 +13,7 @@ import (
 	"google.golang.org/grpc"
 
 	"github.com/gracetrace/gracetrace/interceptors"
+	"github.com/gracetrace/gracetrace/internal/woven"
 	"github.com/gracetrace/gracetrace/tracer"
 )
 
@@ -74,6 +75,7 @@ func New(t *tracer.Tracer, opts ...grpc.ServerOption) *Server {
 	srv := grpc.NewServer(opts...)
 	if s.t != nil {
 		s.t.Table().Address = fmt.Sprintf("%p", srv)
+		woven.Claim(srv, s.t)
 	}
 	s.grpc = srv
 	return s
@@ -94,6 +96,7 @@ func Wrap(srv GRPC, t *tracer.Tracer, opts ...grpc.ServerOption) *Server {
 	s.grpc, s.streams = srv, true
 	if own, ok := srv.(*grpc.Server); ok && own != nil && s.t != nil {
 		s.t.Table().Address = fmt.Sprintf("%p", own)
+		woven.Claim(own, s.t)
 	}
 	if srv == nil {
 		s.grpc = noServer{}

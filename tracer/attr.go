@@ -25,7 +25,7 @@ const (
 	keyVerdict    = "shutdown.verdict"
 	keyCall       = "shutdown.call"        // GracefulStop or Stop
 	keyExit       = "shutdown.exit.signal" // the second one, that ended the process
-	keySource     = "shutdown.source"      // call: server announced it
+	keySource     = "shutdown.source"      // call: server announced it; compiled; listener; group
 	keyGRPC       = "shutdown.grpc.version"
 	keyCulprit    = "shutdown.culprit" // in words; of a phase, too
 	keyCulKind    = "shutdown.culprit.kind"

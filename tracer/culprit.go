@@ -46,7 +46,7 @@ func (tl *timeline) blame(v *phaseView, last *holder) *holder {
 		return c
 	}
 	c := last
-	if c != nil && tl.is(ruleGap, 2*(min(v.end, tl.now)-c.end) > v.length(tl)) {
+	if c != nil && tl.is(ruleGap, v.outlasts(c) || 2*(min(v.end, tl.now)-c.end) > v.length(tl)) {
 		c = nil // for most of the phase nobody was there any more
 	}
 	if c != nil && c.blame >= 0 {
@@ -64,6 +64,12 @@ func (tl *timeline) blame(v *phaseView, last *holder) *holder {
 		return hook
 	}
 	return c
+}
+
+// outlasts reports whether the phase lasts although its holder has let go, as a dump
+// or grpc's own source says. A handler wait may: the call is about to return.
+func (v *phaseView) outlasts(c *holder) bool {
+	return v.phase != PhaseHandlerWait && v.end == never && !c.Open
 }
 
 // isRPC says that a holder is an RPC, whether its connection is there or not.

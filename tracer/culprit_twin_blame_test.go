@@ -97,6 +97,9 @@ func waitsForItself(tl *timeline, p phaseLine, hs []placed) *accused {
 
 // nobodyAtTheEnd is the rule of that name.
 func nobodyAtTheEnd(tl *timeline, p phaseLine, h *placed) bool {
+	if p.end == never && !h.still && p.phase != PhaseHandlerWait {
+		return true
+	}
 	phaseEnd := min(p.end, tl.now)
 	return phaseEnd-h.end > (phaseEnd-p.start)/2
 }

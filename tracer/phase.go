@@ -138,6 +138,9 @@ func (tl *timeline) cut(lines []phaseLine) []phaseLine {
 // quitEnd ignores listeners that were closed before the call: that was not
 // grpc's stop.
 func (tl *timeline) quitEnd(start time.Duration) time.Duration {
+	if at, ok := tl.boundary(watch.ListenersClosing); ok {
+		return at
+	}
 	end, open := never, false
 	for _, l := range tl.listeners {
 		if l.closeBegin >= start {
@@ -151,6 +154,9 @@ func (tl *timeline) quitEnd(start time.Duration) time.Duration {
 }
 
 func (tl *timeline) listenerCloseEnd(start time.Duration) time.Duration {
+	if at, ok := tl.boundary(watch.ListenersClosed); ok {
+		return at
+	}
 	end := start
 	for _, l := range tl.listeners {
 		end = max(end, l.closeEnd)
@@ -159,6 +165,9 @@ func (tl *timeline) listenerCloseEnd(start time.Duration) time.Duration {
 }
 
 func (tl *timeline) handshakeWaitEnd(start time.Duration) time.Duration {
+	if at, ok := tl.boundary(watch.HandshakesOver); ok {
+		return at
+	}
 	end := start
 	for _, l := range tl.listeners {
 		end = max(end, l.acceptReturned)
@@ -202,6 +211,9 @@ func (tl *timeline) told(at, end time.Duration) time.Duration {
 
 func (tl *timeline) goAwayEnd(start time.Duration) time.Duration {
 	end := start
+	if at, ok := tl.boundary(watch.GoAwayQueued); ok {
+		end = max(end, min(at, start+goAwayLimit))
+	}
 	for i := range tl.conns {
 		if c := &tl.conns[i]; c.awaited(start) {
 			end = max(end, min(c.goAway, c.closed, c.gone, start+goAwayLimit))
@@ -226,6 +238,9 @@ const wakes = time.Second
 func (d *dump) holdsConn() bool { return d.count(hooksOf[PhaseConnWait]...) > 0 }
 
 func (tl *timeline) connWaitEnd(start time.Duration) time.Duration {
+	if at, ok := tl.boundary(watch.ConnsGone); ok {
+		return at
+	}
 	end := start
 	for i := range tl.conns {
 		if c := &tl.conns[i]; c.transport {

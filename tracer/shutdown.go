@@ -27,6 +27,8 @@ type Call struct {
 	// EndRecv has the methods, as pkg.Service/Method, on whose streams a Recv ends
 	// when the server drains. It must not be changed.
 	EndRecv map[string]bool
+	// Compiled says that grpc's own source announces the call: see package weave.
+	Compiled bool
 
 	unannounced bool // a listener's Close is all we know of it
 }

@@ -16,6 +16,9 @@ func (c Call) attrs() []attr {
 		name = callStop
 	}
 	attrs := []attr{{keyRPCSystem, rpcSystem}, {keySource, "call"}}
+	if c.Compiled {
+		attrs[1].value = "compiled"
+	}
 	if c.unannounced {
 		attrs[1].value = "listener" // which call it was is not known
 	} else {

@@ -45,6 +45,8 @@ type timeline struct {
 
 	forgottenConns, forgottenRPCs int
 
+	compiled compiledLine // what grpc's own source told
+
 	stops   []stopLine  // the stop calls after the first
 	clients clientsLine // what clients met
 	panics  []panicLine // of handlers
@@ -274,6 +276,7 @@ func (tl *timeline) gone(r *rpcLine) time.Duration {
 // settle uses that grpc's call has returned: it does so only when no handshake
 // and no connection is left, even where the last Close has not been stamped yet.
 func (tl *timeline) settle() {
+	tl.settleCompiled()
 	for i := range tl.conns {
 		c := &tl.conns[i]
 		c.settled = min(c.settled, tl.returned)
@@ -333,6 +336,7 @@ func (b *builder) add(tl *timeline, snap *watch.Snapshot, cancelled map[uint64]w
 	tl.conns = make([]connLine, 0, len(snap.Conns))
 	tl.forgottenConns, tl.forgottenRPCs = snap.ForgottenConns, snap.ForgottenRPCs
 	tl.clients.lastAccept, tl.clients.since = b.since(snap.LastAccept), never
+	tl.compiled = b.compiled(&snap.Compiled)
 	for _, l := range snap.Listeners {
 		tl.clients.since = min(tl.clients.since, b.since(l.Since))
 		tl.listeners = append(tl.listeners, listenerLine{

@@ -24,15 +24,15 @@ const (
 // layers lists the folders with an order: an arrow points to a lower rank, from
 // a folder of the top rank to none of the same.
 var layers = map[string]int{
-	"exporter": 0, "tracer": 1, "interceptors": 2, "server": 3,
-	"cmd": 4, "examples": 4, "bench": 4, "e2e": 4,
+	"exporter": 0, "tracer": 1, "interceptors": 2, "server": 3, "weave": 4,
+	"cmd": 5, "examples": 5, "bench": 5, "e2e": 5,
 }
 
-const topRank = 4
+const topRank = 5
 
 var arrows = rule{
 	name:   "arrows point one way",
-	reason: "cmd, examples -> server -> interceptors -> tracer -> exporter, through internal packages too: a layer can be read, tested and replaced without those above it",
+	reason: "cmd, examples -> weave, server -> interceptors -> tracer -> exporter, through internal packages too: a layer can be read, tested and replaced without those above it",
 	check: func(tb testing.TB, tree fs.FS) []string {
 		tb.Helper()
 		return reaching(imports(tb, tree), func(from, to string) bool {

@@ -30,7 +30,8 @@ var services = []string{
 
 // plumbing is what of gracetrace runs below an application. The rest are its
 // demo and its tests.
-var plumbing = words(`exporter interceptors server tracer internal/h2 internal/stack internal/watch`)
+var plumbing = words(`exporter interceptors server tracer weave internal/h2 internal/stack internal/watch
+	internal/woven`)
 
 func words(s string) map[string]bool {
 	m := make(map[string]bool)

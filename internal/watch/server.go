@@ -61,6 +61,7 @@ type Server struct {
 	unsent     int    // transports whose first GOAWAY has not left
 	open       int    // transports that are not gone
 	releasing  bool   // a forced stop is on: see ReleaseListeners
+	compiled   Compiled
 }
 
 // Caller is who made an RPC, as far as its context tells.
@@ -167,6 +168,7 @@ func (s *Server) Watch(wake func()) (call Instant, ok bool) {
 		return 0, false
 	}
 	s.wake = wake
+	s.compiled.at = [boundaries]Instant{}
 	s.draining.Store(false)
 	call = s.Now()
 	s.watchedSince.Store(int64(call))
@@ -224,6 +226,7 @@ type Snapshot struct {
 	Conns      []ConnState
 	RPCs       []RPCState
 	LastAccept Instant
+	Compiled   Compiled
 	// Forgotten counts connections and RPCs that ended early in the shutdown
 	// and were dropped to stay within bounds.
 	ForgottenConns, ForgottenRPCs int
@@ -234,7 +237,7 @@ type Snapshot struct {
 func (s *Server) Snapshot() Snapshot {
 	s.mu.Lock()
 	snap := Snapshot{
-		At: s.Now(), LastAccept: s.lastAccept, ForgottenConns: s.forgotten,
+		At: s.Now(), LastAccept: s.lastAccept, ForgottenConns: s.forgotten, Compiled: s.compiled,
 		Listeners: make([]ListenerState, 0, len(s.listeners)),
 		Conns:     make([]ConnState, 0, len(s.conns)+len(s.closed)),
 	}
