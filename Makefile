@@ -129,8 +129,9 @@ ORCHESTRION = REQUIRE_WOVEN=1 DD_ORCHESTRION_IS_GOMOD_VERSION=true $(CURDIR)/bin
 .PHONY: weave
 weave: bin/orchestrion ## Test the compiled-in mode, on the newest grpc-go and on the oldest
 	$(ORCHESTRION) $(GO) test -count=1 $(TESTFLAGS) ./weave
-	$(ORCHESTRION) $(GO) test -count=1 -run 'Stories' $(TESTFLAGS) ./server
+	$(ORCHESTRION) $(GO) test -count=1 -run Stories $(TESTFLAGS) ./server
 	GOWORK=off $(ORCHESTRION) $(GO) test -count=1 $(TESTFLAGS) ./weave
+	GOWORK=off $(ORCHESTRION) $(GO) test -count=1 -run Stories $(TESTFLAGS) ./server
 	cd examples/compiledin && GOWORK=off REQUIRE_WOVEN=1 $(GO) tool orchestrion $(GO) test -count=1 $(TESTFLAGS) ./...
 
 bin/orchestrion: tools/orchestrion/go.mod tools/orchestrion/go.sum

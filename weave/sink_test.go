@@ -97,6 +97,7 @@ func TestStopOnTop(t *testing.T) {
 		time.AfterFunc(3*time.Second, s.Stop)
 		s.GracefulStop()
 		served()
+		synctest.Wait() // either call may be the one that hands out the report
 		if r := want(t, h, tracer.OutcomeForced); r.RPCsCut["greeter.v1.Greeter/SayHello"] != 1 {
 			t.Errorf("cut: %v, want SayHello once", r.RPCsCut)
 		}
