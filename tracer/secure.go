@@ -24,8 +24,9 @@ const (
 // goroutine, the forced stop, the conclusion and the report that is made for want of
 // time may all be at it: on a machine that is overloaded at once.
 type secured struct {
-	tl   *timeline // in which everything ends at the forced stop
-	sent chan struct{}
+	tl     *timeline // in which everything ends at the forced stop
+	report *Report   // for the worst case
+	sent   chan struct{}
 
 	using sync.Mutex  // guards following: to tell of a holder changes it
 	views []phaseView // of the phases before the forced stop
@@ -50,6 +51,8 @@ func newSecured(tl *timeline) *secured {
 func (s *Shutdown) secure(tl *timeline, now watch.Instant) []Holder {
 	tl.cutAt(s.since(now))
 	c := newSecured(tl)
+	tl, views := c.unseen(tl.now, never)
+	c.report = tl.report(views, s.wall)
 	s.mu.Lock()
 	s.secured = c
 	s.mu.Unlock()

@@ -55,6 +55,7 @@ type Shutdown struct {
 	securing  chan *secured
 	stop      chan struct{}
 	stopped   chan struct{}
+	forcing   atomic.Bool // Forced looks: nobody else must
 	finishing atomic.Bool
 	finished  chan struct{}
 	delivered atomic.Bool
@@ -209,6 +210,8 @@ func (s *Shutdown) announced() Call {
 // Forced is called when Stop is called on top of a GracefulStop. It returns
 // what holds the shutdown at that moment, the longest 50.
 func (s *Shutdown) Forced() (held []Holder) {
+	s.forcing.Store(true)
+	defer s.forcing.Store(false)
 	s.guard(s.lookBeforeForce)
 	now := s.t.table.Now()
 	s.guard(func() {
@@ -288,6 +291,10 @@ func (s *Shutdown) run() {
 			s.guard(func() { s.sendSecured(c) })
 			close(c.sent)
 		case <-timer.C:
+			if s.forcing.Load() {
+				timer.Reset(endedDelay)
+				continue
+			}
 			ended = nil // a checkpoint sends them, too
 			// One that comes late may skip others.
 			if s.since(s.t.table.Now()) >= lookAt && calling == nil && !looked {
