@@ -4,6 +4,7 @@ package exporter
 
 import (
 	"context"
+	"errors"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -54,13 +55,13 @@ func TestTwoLanesCountOnce(t *testing.T) {
 	q.back(secondLane)
 	part, _ := q.take(secondLane, 1)
 	q.count(secondLane, part.entries, true, 0, "", nil)
-	q.count(firstLane, first.entries, true, 1, lostRejected, nil)
+	q.count(firstLane, first.entries, true, 1, lostRejected, errors.New("one too many"))
 	if more, _ := q.take(secondLane, batchBytes); len(more.entries) > 0 || !q.idle() {
 		t.Errorf("%d spans are left that are counted", len(more.entries))
 	}
 	q.settle()
-	if r := q.result(time.Now()); r.Sent != 5 || r.Lost != nil {
-		t.Errorf("result %+v, want 5 sent", r)
+	if r := q.result(time.Now()); r.Sent != 5 || r.Lost != nil || r.Err != nil {
+		t.Errorf("result %+v, want 5 sent and no error", r)
 	}
 }
 

@@ -55,9 +55,9 @@ type queue struct {
 type entry struct {
 	span   sdktrace.ReadOnlySpan
 	pushed time.Time
-	taken  atomic.Bool // the collector has decided about it
-	kept   atomic.Bool // a spool has it
-	alone  int         // how often it was refused alone while others passed; the sender's
+	taken  atomic.Bool  // the collector has decided about it
+	kept   atomic.Bool  // a spool has it
+	alone  atomic.Int32 // how often it was refused alone while others passed
 
 	// Guarded by queue.mu.
 	counted bool
@@ -239,12 +239,10 @@ func (q *queue) count(lane int, batch []*entry, taken bool, lost int, reason str
 		e.taken.Store(taken)
 		if i < lost {
 			q.lose(e, reason)
+			q.err = err
 		} else {
 			q.sent++
 		}
-	}
-	if lost > 0 {
-		q.err = err
 	}
 	q.why, q.whyErr = "", nil
 	for _, p := range q.spools {

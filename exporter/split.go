@@ -41,12 +41,12 @@ func (p *sender) smaller(ctx context.Context, b batch, out outcome) bool {
 	}
 	e := b.entries[0]
 	if p.alone++; p.alone == 1 {
-		e.alone++
+		e.alone.Add(1)
 	}
 	switch {
 	case flushing && !tooLarge && p.alone >= aloneRow:
 		return p.giveUp()
-	case tooLarge, e.alone >= aloneLimit:
+	case tooLarge, e.alone.Load() >= aloneLimit:
 		q.count(p.lane, b.entries, tooLarge, 1, out.reason, out.err)
 		return true
 	}
