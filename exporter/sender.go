@@ -141,7 +141,7 @@ func notBuilt(err error, spans int) outcome {
 // note keeps what the outcome tells about the collector.
 func (p *sender) note(ctx context.Context, out outcome) {
 	cut := ctx.Err() != nil || p.session.brief.Err() != nil
-	if cut && out.transient() && p.last.transient() {
+	if cut && out.transient() && out.fate != fateThrottled && p.last.transient() {
 		return // Cut by us: the failure before it is the one to tell.
 	}
 	if cut && out.fate == fateTimeout {

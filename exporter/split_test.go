@@ -5,6 +5,7 @@ package exporter
 import (
 	"context"
 	"fmt"
+	"net/http"
 	"strconv"
 	"strings"
 	"testing"
@@ -218,4 +219,28 @@ func TestWindow(t *testing.T) {
 			t.Errorf("limit %d: %d of 200 refused, %d sent: %+v", limit, refused, sent, w)
 		}
 	}
+}
+
+// TestBackWithoutRoom: a collector that was away, and is there again in the flush but
+// has no room, is not gone.
+func TestBackWithoutRoom(t *testing.T) {
+	exp := &fake{export: func(_ context.Context, call int, _ []sdktrace.ReadOnlySpan) error {
+		switch {
+		case call == 1:
+			return nil
+		case call < 4:
+			return errAway
+		}
+		return &httpError{status: http.StatusTooManyRequests}
+	}}
+	bubble(t, exp, func(t *testing.T, s *Session) {
+		s.Emit(span(1, "a"))
+		synctest.Wait()
+		s.Emit(span(2, "b"))
+		r := flushIn(t, s, 1900*time.Millisecond)
+		wantResult(t, r, 1, map[string]int{lostExhausted: 1})
+		if r.GoneAt != 0 {
+			t.Errorf("gone at %v", r.GoneAt)
+		}
+	})
 }
