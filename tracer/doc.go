@@ -40,6 +40,8 @@
 //     Send). Then one dump of all goroutines tells where each handler is, and
 //     one before a forced stop. A dump stops the world, with 10,000 goroutines
 //     for 75 to 375 ms; above 20,000 there is none.
+//   - What the collector does not take is counted, logged and lost, unless there is
+//     a spool: see WithSpool.
 //   - A process that is killed before 1 s has told that its stop began, and
 //     nothing of what held it.
 package tracer

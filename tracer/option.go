@@ -105,8 +105,12 @@ func WithReport(f func(*Report)) Option {
 
 // WithExporter sends the spans through an exporter that f makes. It is called
 // once at the start, to probe, and anew at each shutdown, so that certificates
-// and tokens are read again. By default, OTLP over gRPC or HTTP, by the OTEL_*
-// environment variables.
+// and tokens are read again; after an error it is called again, until the flush is
+// over. ctx is for making it, and ends soon after. The exporter gets batches of spans
+// while the stop lasts, its Shutdown is called at the end, and what it has not
+// taken 2 s after the stop, or by the end of the grace period, is counted as lost.
+// A panic in it is recovered. The OTEL_EXPORTER_OTLP_* variables are then neither
+// read nor checked. By default, OTLP over gRPC or HTTP, by these variables.
 func WithExporter(f func(context.Context) (sdktrace.SpanExporter, error)) Option {
 	return optionFunc(func(c *config) error {
 		if f == nil {
@@ -117,8 +121,10 @@ func WithExporter(f func(context.Context) (sdktrace.SpanExporter, error)) Option
 	})
 }
 
-// WithResource sets the resource of the spans. By default, it is read from
-// OTEL_SERVICE_NAME and OTEL_RESOURCE_ATTRIBUTES.
+// WithResource adds r to the resource of the spans. An attribute of r counts before
+// that of OTEL_RESOURCE_ATTRIBUTES and OTEL_SERVICE_NAME, and these before what is
+// always there: host.name, process.pid, a random service.instance.id and
+// telemetry.sdk.*. By default, it is these and the environment's.
 func WithResource(r *resource.Resource) Option {
 	return optionFunc(func(c *config) error {
 		if r == nil {
