@@ -32,9 +32,11 @@ type secured struct {
 	views []phaseView // of the phases before the forced stop
 }
 
-// isCrowd says that a forced stop of tl is to be prepared: there was none yet.
+// isCrowd says that a forced stop of tl is to be prepared: there was none yet, and it
+// will have many to end.
 func (tl *timeline) isCrowd() bool {
-	return tl.forced == never && len(tl.conns)+len(tl.rpcs) >= manyHolders
+	left := tl.left(tl.now)
+	return tl.forced == never && left.Connections+left.RPCs >= manyHolders
 }
 
 // newSecured takes a timeline that has been cut.
