@@ -28,6 +28,9 @@ import (
 //
 // Whatever the fault: the exit takes at most 2 s longer, every span is counted once,
 // and what is counted as sent is what the collector has.
+//
+// Under the race detector it is every third row: all of them take a minute and a half.
+// make floor and make matrix run all, without it.
 func TestFaults(t *testing.T) {
 	for _, file := range []string{"testdata/faults.txt", "testdata/faults_http.txt"} {
 		faultTable(t, file)
@@ -36,9 +39,13 @@ func TestFaults(t *testing.T) {
 
 func faultTable(t *testing.T, file string) {
 	t.Helper()
+	row := 0
 	datadriven.RunTest(t, file, func(t *testing.T, d *datadriven.TestData) string {
 		t.Helper()
 		f := readFault(t, d)
+		if row++; raced && row%3 != 1 {
+			return d.Expected
+		}
 		bare, spooled := runFault(t, f, ""), runFault(t, f, filepath.Join(t.TempDir(), "spool"))
 		lines := []string{rowTitles, bare.row("no spool"), spooled.row("spool")}
 		lines = append(lines, bare.told...)
