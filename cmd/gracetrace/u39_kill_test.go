@@ -33,14 +33,14 @@ const (
 	atOnce = 10
 )
 
-// envKills is how often a test kills: 100 to be sure, by default 20.
+// envKills is how often a test kills: 100 to be sure, by default 10.
 const envKills = "GRACETRACE_TEST_KILLS"
 
 func kills(t *testing.T) int {
 	t.Helper()
 	v := os.Getenv(envKills)
 	if v == "" {
-		return 20
+		return 10
 	}
 	n, err := strconv.Atoi(v)
 	if err != nil {
