@@ -6,7 +6,6 @@ import (
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
-	"crypto/tls"
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/pem"
@@ -62,19 +61,7 @@ func writePEM(t *testing.T, file, kind string, der []byte) {
 // serveTLS starts a collector that wants the client to show clientCert.
 func serveTLS(t *testing.T, certFile, keyFile, clientCert string) *collector {
 	t.Helper()
-	cert, err := tls.LoadX509KeyPair(certFile, keyFile)
-	if err != nil {
-		t.Fatal(err)
-	}
-	conf := &tls.Config{Certificates: []tls.Certificate{cert}}
-	if clientCert != "" {
-		text, err := os.ReadFile(clientCert)
-		if err != nil {
-			t.Fatal(err)
-		}
-		conf.ClientAuth, conf.ClientCAs = tls.RequireAndVerifyClientCert, x509.NewCertPool()
-		conf.ClientCAs.AppendCertsFromPEM(text)
-	}
+	conf := tlsFrom(t, certFile, keyFile, clientCert)
 	return startCollector(t, "", nil, grpc.Creds(credentials.NewTLS(conf)))
 }
 
