@@ -145,5 +145,11 @@ func (s *Session) call() (done func()) {
 	}
 }
 
+// cutBefore reports whether Flush has begun, and ends the lanes before t.
+func (s *Session) cutBefore(t time.Time) bool {
+	cut := s.cutAt.Load()
+	return cut != 0 && cut < t.UnixNano()
+}
+
 // known reports whether a collector has ever answered.
 func (s *Session) known() bool { return s.worked.Load() || s.owner.answered.Load() }

@@ -87,7 +87,7 @@ func (p *sender) deliver(ctx context.Context, b batch) bool {
 		if flushing && (hopeless || p.hopeless()) {
 			return p.giveUp()
 		}
-		if !p.pause(ctx, max(pause, out.retryAfter), flushing || out.retryAfter > 0) {
+		if !p.pause(ctx, pause, out.retryAfter, flushing) {
 			return false
 		}
 		switch c, ok := p.exp.(reconnector); {
@@ -213,9 +213,18 @@ func (p *sender) redial() {
 	}
 }
 
-// pause is [sender.sleep], but for the end of all.
-func (p *sender) pause(ctx context.Context, d time.Duration, through bool) bool {
-	return p.sleep(ctx, d, through) || p.giveUp()
+// pause waits before the next attempt, and gives up if there can be none. The flush
+// ends a pause of ours, but not one that the collector has asked for, as what comes
+// earlier is refused. One that the flush cannot outlast is not begun.
+func (p *sender) pause(ctx context.Context, ours, asked time.Duration, through bool) bool {
+	until := time.Now().Add(asked)
+	for wait := max(ours, asked); wait > 0; wait = time.Until(until) {
+		if p.session.cutBefore(until) || !p.sleep(ctx, wait, through) {
+			return p.giveUp()
+		}
+		through = true
+	}
+	return true
 }
 
 // sleep waits before the next attempt; Flush wakes it unless through is set.

@@ -37,6 +37,7 @@ type Session struct {
 	overdue   chan struct{} // closed when the first's call is, in Flush
 	worked    atomic.Bool   // a collector answered in this session
 	slow      atomic.Bool   // the last call of the first was
+	cutAt     atomic.Int64  // when Flush ends the lanes, in ns since 1970; 0: not begun
 	calling   atomic.Int64  // since when the first's call lasts, in ns since 1970; 0: none does
 
 	mu      sync.Mutex // guards following
@@ -114,7 +115,8 @@ func (s *Session) Emit(span Span) {
 
 // Flush sends what is queued, closes the exporter and says what became of all
 // spans. It takes at most 2 s, never passes ctx, and returns as soon as
-// nothing is left or nobody is there: a collector that has never answered, although
+// nothing is left, nobody is there, or the collector has asked to be left alone for
+// longer than that: a collector that has never answered, although
 // it had an attempt's time, has another 100 ms. A spool is waited
 // for while each of its writes ends within 250 ms.
 //
@@ -191,7 +193,9 @@ func (s *Session) flush(ctx context.Context) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, budget)
 	defer cancel()
-	cut := time.AfterFunc(budget-budget/20, s.cancel)
+	left := budget - budget/20
+	s.cutAt.Store(time.Now().Add(left).UnixNano())
+	cut := time.AfterFunc(left, s.cancel)
 	defer cut.Stop()
 	close(s.flushing)
 	for _, p := range s.q.spools {

@@ -37,7 +37,7 @@ func (p *sender) smaller(ctx context.Context, b batch, out outcome) bool {
 	}
 	if len(b.entries) > 1 {
 		q.back(p.lane)
-		return tooLarge || p.pause(ctx, minBackoff, flushing)
+		return tooLarge || p.pause(ctx, minBackoff, 0, flushing)
 	}
 	e := b.entries[0]
 	if p.alone++; p.alone == 1 {
@@ -51,5 +51,5 @@ func (p *sender) smaller(ctx context.Context, b batch, out outcome) bool {
 		return true
 	}
 	q.later(p.lane)
-	return p.pause(ctx, min(minBackoff<<min(p.alone, 10), maxBackoff), flushing)
+	return p.pause(ctx, min(minBackoff<<min(p.alone, 10), maxBackoff), 0, flushing)
 }
