@@ -96,9 +96,10 @@ fuzz: ## Run each fuzz test for FUZZTIME (30s)
 	[ $$ran = 1 ] || { echo 'fuzz: no fuzz test' >&2; exit 1; }
 
 .PHONY: e2e
-e2e: ## Test against a real Jaeger, built from its module (the first build takes minutes), and Chromium
+e2e: ## Test against a real Jaeger and collector, built from their modules (the first build takes minutes), Prometheus and Chromium
 	@grep -rqs --include='*_test.go' '^func Test' e2e || { echo 'e2e: no test' >&2; exit 1; }
 	tools/jaeger/build.sh
+	tools/collector/build.sh
 	E2E=1 $(GO) test -count=1 -timeout 20m $(TESTFLAGS) ./e2e/...
 
 .PHONY: lint
