@@ -3,9 +3,20 @@
 package e2e
 
 import (
+	"flag"
+	"strconv"
 	"testing"
 
 	"go.uber.org/goleak"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+// atOnce is how many tests run in parallel: they wait for processes, which is no
+// work, so that the number of processors does not bound it.
+const atOnce = 24
+
+func TestMain(m *testing.M) {
+	if err := flag.Set("test.parallel", strconv.Itoa(atOnce)); err != nil {
+		panic(err)
+	}
+	goleak.VerifyTestMain(m)
+}

@@ -21,7 +21,8 @@ type (
 		} `json:"resource"`
 		ScopeSpans []struct {
 			Scope struct {
-				Name string `json:"name"`
+				Name    string `json:"name"`
+				Version string `json:"version"`
 			} `json:"scope"`
 			Spans []span `json:"spans"`
 		} `json:"scopeSpans"`
@@ -87,17 +88,18 @@ func decode(body []byte) ([][]*timeline.Span, error) {
 						index[s.TraceID] = i
 						traces = append(traces, nil)
 					}
-					traces[i] = append(traces[i], s.timeline(resource, ss.Scope.Name))
+					traces[i] = append(traces[i], s.timeline(resource, ss.Scope.Name, ss.Scope.Version))
 				}
 			}
 		}
 	}
 }
 
-func (s *span) timeline(resource map[string]any, scope string) *timeline.Span {
+func (s *span) timeline(resource map[string]any, scope, version string) *timeline.Span {
 	service, _ := resource["service.name"].(string)
 	out := &timeline.Span{
-		ID: s.SpanID, Parent: s.Parent, Service: service, Scope: scope,
+		Trace: s.TraceID, ID: s.SpanID, Parent: s.Parent, Service: service,
+		Scope: scope, Version: version,
 		Name: s.Name, Kind: s.Kind, Error: s.Status.Code == statusError,
 		// The UI cuts start and duration to microseconds, each for itself.
 		Start:      s.Start / 1000,

@@ -37,14 +37,15 @@ func TestDecode(t *testing.T) {
 	}
 	none := map[string]any{}
 	want := [][]*timeline.Span{{{
-		ID: "01", Service: "greeter", Scope: "tracer", Name: "root", Kind: 1, Error: true,
+		Trace: "aa", ID: "01", Service: "greeter", Scope: "tracer", Name: "root", Kind: 1, Error: true,
 		Start: 1, End: 3, Links: []string{"02"}, Foreign: []string{"03"},
 		Attributes: map[string]any{"n": int64(5), "f": 1.5, "b": false, "a": []any{"x"}},
 		Resource:   map[string]any{"service.name": "greeter"},
 	}, {
-		ID: "02", Parent: "01", Name: "child", Start: 2, End: 3, Attributes: none, Resource: none,
+		Trace: "aa", ID: "02", Parent: "01", Name: "child", Start: 2, End: 3,
+		Attributes: none, Resource: none,
 	}}, {{
-		ID: "04", Name: "other", Start: 5, End: 6, Attributes: none, Resource: none,
+		Trace: "bb", ID: "04", Name: "other", Start: 5, End: 6, Attributes: none, Resource: none,
 	}}}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("decode (-want +got):\n%s", diff)

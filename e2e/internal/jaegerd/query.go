@@ -25,14 +25,14 @@ func (s *Server) Trace(ctx context.Context, id string) (*timeline.Tree, error) {
 	if err != nil {
 		return nil, err
 	}
-	traces, err := decode(body)
+	trees, err := Trees(body)
 	if err != nil {
 		return nil, err
 	}
-	if len(traces) != 1 {
-		return nil, fmt.Errorf("%d traces for one id", len(traces))
+	if len(trees) != 1 {
+		return nil, fmt.Errorf("%d traces for one id", len(trees))
 	}
-	return timeline.NewTree(traces[0]), nil
+	return trees[0], nil
 }
 
 // Answer is what the query API answers to a path, as it is.
@@ -91,6 +91,11 @@ func (s *Server) FindTrees(ctx context.Context, q Search) ([]*timeline.Tree, err
 	if err != nil {
 		return nil, err
 	}
+	return Trees(body)
+}
+
+// Trees are the traces in an answer of /api/v3.
+func Trees(body []byte) ([]*timeline.Tree, error) {
 	traces, err := decode(body)
 	if err != nil {
 		return nil, err

@@ -11,6 +11,7 @@ import (
 // A Span is one span of a trace, reduced to what the UI's rules look at, and
 // its attributes.
 type Span struct {
+	Trace  string
 	ID     string
 	Parent string   // empty for a root
 	Links  []string // span ids of links, in order
@@ -19,6 +20,7 @@ type Span struct {
 	Foreign    []string
 	Service    string
 	Scope      string
+	Version    string // of the scope
 	Name       string
 	Kind       int
 	Start, End int64 // microseconds since the epoch
@@ -49,6 +51,7 @@ type Node struct {
 
 // A Tree is a trace as the timeline shows it.
 type Tree struct {
+	ID         string  // of the trace
 	Roots      []*Node // by start
 	Duplicates []string
 
@@ -61,6 +64,7 @@ func NewTree(spans []*Span) *Tree {
 	t := &Tree{nodes: make(map[string]*Node, len(spans))}
 	order := make([]*Node, 0, len(spans))
 	for _, s := range spans {
+		t.ID = s.Trace
 		if t.nodes[s.ID] != nil {
 			t.Duplicates = append(t.Duplicates, s.ID)
 			continue
