@@ -159,6 +159,12 @@ func (e *Exporter) Enabled() bool { return e.enabled }
 // ServiceName is the service.name that spans carry.
 func (e *Exporter) ServiceName() string { return e.service }
 
+// ServiceVersion is the service.version that spans carry, if any.
+func (e *Exporter) ServiceVersion() string {
+	version, _ := e.res.Set().Value(keyServiceVersion)
+	return version.AsString()
+}
+
 // Endpoint is where spans go, without credentials, for people to read. It is
 // empty with a Factory and when the exporter is not enabled.
 func (e *Exporter) Endpoint() string { return e.endpoint }

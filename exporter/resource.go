@@ -19,14 +19,15 @@ import (
 // Keys of the semantic conventions. They are our own constants because
 // importing a semconv package ties users to one version of otel.
 const (
-	keyHostName    = attribute.Key("host.name")
-	keyInstanceID  = attribute.Key("service.instance.id")
-	keyPID         = attribute.Key("process.pid")
-	keyServiceName = attribute.Key("service.name")
-	keySDKName     = attribute.Key("telemetry.sdk.name")
-	keySDKLanguage = attribute.Key("telemetry.sdk.language")
-	keySDKVersion  = attribute.Key("telemetry.sdk.version")
-	keyErrorType   = attribute.Key("error.type")
+	keyHostName       = attribute.Key("host.name")
+	keyInstanceID     = attribute.Key("service.instance.id")
+	keyPID            = attribute.Key("process.pid")
+	keyServiceName    = attribute.Key("service.name")
+	keyServiceVersion = attribute.Key("service.version")
+	keySDKName        = attribute.Key("telemetry.sdk.name")
+	keySDKLanguage    = attribute.Key("telemetry.sdk.language")
+	keySDKVersion     = attribute.Key("telemetry.sdk.version")
+	keyErrorType      = attribute.Key("error.type")
 )
 
 const unknownPrefix = "unknown_service"

@@ -4,6 +4,12 @@ package tracer
 
 import "strings"
 
+// Keys of the resource (semantic conventions) that a report tells.
+const (
+	keyServiceName    = "service.name"
+	keyServiceVersion = "service.version"
+)
+
 // Attribute keys that let a report be read back from its spans.
 const (
 	keyFunction   = "code.function.name"

@@ -61,14 +61,16 @@ func (s *Shutdown) Finish(ctx context.Context) *Report {
 func (s *Shutdown) bareReportLocked() *Report {
 	now := s.t.table.Now()
 	r := &Report{
-		Version: 1, Service: s.t.out.ServiceName(), TraceID: s.spans.traceID.String(),
-		Call:  (&timeline{graceful: s.call.Graceful, unannounced: s.call.unannounced}).call(),
-		Start: s.wall, Duration: whole(time.Duration(now - s.begun)), Outcome: OutcomeGraceful,
+		Version: 1,
+		Call:    (&timeline{graceful: s.call.Graceful, unannounced: s.call.unannounced}).call(),
+		Start:   s.wall, Duration: whole(time.Duration(now - s.begun)), Outcome: OutcomeGraceful,
 		GRPC: s.call.GRPCVersion,
 	}
+	s.t.sign(r, s.spans.traceID)
 	if c := s.secured; c != nil {
 		known := *c.report
-		known.Service, known.TraceID, known.Duration = r.Service, r.TraceID, r.Duration
+		known.Service, known.ServiceVersion, known.TraceID = r.Service, r.ServiceVersion, r.TraceID
+		known.Duration = r.Duration
 		known.Checkpoints = slices.Clone(s.told)
 		return &known
 	}
@@ -139,7 +141,7 @@ func (s *Shutdown) conclude(limit time.Duration) {
 	r := tl.report(views, s.wall)
 	r.Checkpoints = s.story()
 	main := tl.longest(views)
-	r.Service, r.TraceID = s.t.out.ServiceName(), s.spans.traceID.String()
+	s.t.sign(r, s.spans.traceID)
 	r.JaegerURL = s.jaegerURL(main)
 	s.setReport(r)
 	s.session.Together(func() {
@@ -159,7 +161,7 @@ func (s *Shutdown) fallBack() {
 	defer done()
 	r := tl.report(views, s.wall)
 	r.Checkpoints = s.story()
-	r.Service, r.TraceID = s.t.out.ServiceName(), s.spans.traceID.String()
+	s.t.sign(r, s.spans.traceID)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.result == nil { // the conclusion has not come after all

@@ -44,10 +44,10 @@ const (
 // is known of the grpc servers that still stop. g.mu must be held.
 func (g *Group) reportLocked(now time.Duration, servers map[*Member]*Report) *Report {
 	r := &Report{
-		Version: 1, Service: g.t.out.ServiceName(), TraceID: g.spans.traceID.String(),
-		Start: g.spans.wall, Duration: whole(now), Outcome: OutcomeGraceful, Phases: []PhaseReport{},
-		Checkpoints: slices.Clone(g.told), Spans: SpanCount{Summarised: g.missed},
+		Version: 1, Start: g.spans.wall, Duration: whole(now), Outcome: OutcomeGraceful,
+		Phases: []PhaseReport{}, Checkpoints: slices.Clone(g.told), Spans: SpanCount{Summarised: g.missed},
 	}
+	g.t.sign(r, g.spans.traceID)
 	if base := g.t.cfg.uiURL; base != "" {
 		r.JaegerURL = base + "/trace/" + r.TraceID
 	}
@@ -102,7 +102,8 @@ func (m *Member) reportLocked(now time.Duration, server *Report) *Report {
 			r.Outcome = OutcomeRunning
 		}
 	}
-	r.Service, r.TraceID, r.Member = m.g.t.out.ServiceName(), m.g.spans.traceID.String(), &info
+	r.Member = &info
+	m.g.t.sign(r, m.g.spans.traceID)
 	r.Start, r.Duration = m.g.spans.wall.Add(m.start), whole(min(m.end, now)-m.start)
 	if m.info.Forced {
 		r.Outcome = OutcomeForced

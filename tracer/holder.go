@@ -94,6 +94,9 @@ type Holder struct {
 	// Source that frame's file and line.
 	Function string `json:"function,omitempty"`
 	Source   string `json:"source,omitempty"`
+	// SpanID is its span's, for a link into the trace. Only a report that was read
+	// from spans knows it.
+	SpanID string `json:"span_id,omitempty"`
 }
 
 // holder is a Holder in a timeline, with what it consists of.

@@ -94,7 +94,7 @@ func (s *Shutdown) soFar() *Report {
 	tl := s.timelineBy(&s.sight.builder)
 	r := tl.report(tl.views(), s.wall)
 	r.Checkpoints = s.story()
-	r.Service, r.TraceID = s.t.out.ServiceName(), s.spans.traceID.String()
+	s.t.sign(r, s.spans.traceID)
 	if base := s.t.cfg.uiURL; base != "" {
 		r.JaegerURL = base + "/trace/" + r.TraceID // the culprit's span has not been sent
 	}

@@ -23,7 +23,8 @@ type (
 		Processes map[string]jaegerProcess `json:"processes"`
 	}
 	jaegerProcess struct {
-		Service string `json:"serviceName"`
+		Service string      `json:"serviceName"`
+		Tags    []jaegerTag `json:"tags"` // the rest of the resource
 	}
 	jaegerSpan struct {
 		TraceID    string `json:"traceID"`
@@ -68,10 +69,11 @@ func (in *input) jaeger(at, end int) error {
 }
 
 func (s *jaegerSpan) read(processes map[string]jaegerProcess) (*readSpan, error) {
+	process := processes[s.ProcessID]
 	out := &readSpan{
 		trace: spanIDText(s.TraceID, 16), id: spanIDText(s.SpanID, 8), name: s.Name,
-		service: processes[s.ProcessID].Service,
-		start:   clampTime(int64(s.Start)), attrs: make(map[string]any, len(s.Tags)),
+		service: process.Service, version: process.version(),
+		start: clampTime(int64(s.Start)), attrs: make(map[string]any, len(s.Tags)),
 	}
 	out.end = clampTime(out.start + int64(min(max(s.Duration, 0), maxMoment)))
 	for _, ref := range s.References {
@@ -89,6 +91,15 @@ func (s *jaegerSpan) read(processes map[string]jaegerProcess) (*readSpan, error)
 		out.attrs[tag.Key] = v
 	}
 	return out, nil
+}
+
+func (p *jaegerProcess) version() string {
+	for i := range p.Tags {
+		if tag := &p.Tags[i]; tag.Key == keyServiceVersion {
+			return unquoted(tag.Value)
+		}
+	}
+	return ""
 }
 
 // read understands what the type says. An array is a string of JSON to Jaeger.

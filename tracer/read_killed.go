@@ -12,6 +12,15 @@ import (
 const notEnded = "its end was never sent: the process was killed, " +
 	"or was still stopping when this was written"
 
+// Unended reports whether the end of the shutdown was never sent, so that its outcome
+// killed is a guess: its process was killed, or it still stops. How long ago it was
+// heard of, at Start plus Duration, tells more. It is false for a report that was not
+// read from spans, and for a killed run that was recovered.
+func (r *Report) Unended() bool {
+	return r.Outcome == OutcomeKilled &&
+		slices.ContainsFunc(r.Notes, func(n Note) bool { return n.Text == notEnded })
+}
+
 // orphans are the phases whose root was not sent, by the root's id.
 func (t *readTrace) orphans() map[string][]*readSpan {
 	all := make(map[string][]*readSpan)

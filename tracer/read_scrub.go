@@ -35,7 +35,7 @@ func scrub[S ~string](texts ...*S) {
 
 // scrub makes all texts of a report that was read safe to show.
 func (r *Report) scrub() {
-	scrub(&r.Service, &r.TraceID, &r.JaegerURL, &r.Call, &r.Verdict, &r.GRPC)
+	scrub(&r.Service, &r.ServiceVersion, &r.TraceID, &r.JaegerURL, &r.Call, &r.Verdict, &r.GRPC)
 	scrub(&r.Outcome)
 	r.RPCsCut, r.Outlived = scrubbedKeys(r.RPCsCut), scrubbedKeys(r.Outlived)
 	r.Spans.Lost = scrubbedKeys(r.Spans.Lost)
@@ -104,7 +104,7 @@ func (h *Holder) scrub() {
 	scrub(&h.Kind)
 	scrub(&h.State)
 	scrub(&h.Method, &h.Original, &h.Name, &h.Peer, &h.UserAgent, &h.Listener, &h.Detail, &h.Client,
-		&h.Local, &h.Transport, &h.Function, &h.Source)
+		&h.Local, &h.Transport, &h.Function, &h.Source, &h.SpanID)
 }
 
 func scrubBars(bars []Bar, stacks int) {

@@ -102,7 +102,7 @@ func (t *readTrace) builder(s *readSpan, base int64) *rebuilder {
 	return &rebuilder{
 		readTrace: t, base: base, stacks: make(map[Stack]*readStack),
 		r: &Report{
-			Version: 1, Service: s.service, TraceID: t.id, Call: s.text(keyCall),
+			Version: 1, Service: s.service, ServiceVersion: s.version, TraceID: t.id, Call: s.text(keyCall),
 			Start: time.UnixMicro(base).UTC(), GRPC: s.text(keyGRPC),
 			Spans: SpanCount{Sent: len(t.spans)},
 		},
@@ -217,7 +217,7 @@ func (b *rebuilder) holder(s *readSpan) holder {
 		Open: s.flag(keyOpen), Detail: s.text(keyDetail), Client: s.text(keyClient),
 		Local: s.text(keyLocal), Transport: s.text(keyTransport), Infrastructure: s.flag(keyInfrastructure),
 		Function: s.text(keyFunction), Source: s.text(keyCodeSource),
-		Connection: s.number(keyConnection),
+		Connection: s.number(keyConnection), SpanID: s.id,
 	}
 	h.part = h.Kind == HolderConnection && h.name != string(HolderConnection)
 	h.stack = b.stack(s, &h.Holder)

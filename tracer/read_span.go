@@ -19,6 +19,7 @@ import (
 type readSpan struct {
 	trace, id, parent string // hexadecimal
 	name, service     string
+	version           string // of the service
 	start, end        int64
 	attrs             map[string]any // string, bool, int64, float64 or []string
 }

@@ -176,7 +176,7 @@ func spansIn(td *tracepb.TracesData) (n int) {
 
 // readProto is the span as a report reads it.
 func readProto(rs *tracepb.ResourceSpans, s *tracepb.Span) *readSpan {
-	service, _ := protoAttributes(rs.GetResource().GetAttributes())["service.name"].(string)
+	service, _ := protoAttributes(rs.GetResource().GetAttributes())[keyServiceName].(string)
 	us := func(nanos uint64) int64 { return clampTime(int64(min(nanos/1000, maxMoment))) }
 	return &readSpan{
 		trace:  spanIDText(hex.EncodeToString(s.GetTraceId()), 16),

@@ -10,6 +10,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"go.opentelemetry.io/otel/trace"
 )
 
 // Report is what is known of one shutdown. It is a value of its own: nothing in
@@ -17,7 +19,9 @@ import (
 type Report struct {
 	Version int    `json:"version"` // of this format: 1
 	Service string `json:"service"`
-	TraceID string `json:"trace_id"`
+	// ServiceVersion is the service.version of the process; empty: it has none.
+	ServiceVersion string `json:"service_version,omitempty"`
+	TraceID        string `json:"trace_id"`
 	// JaegerURL opens the trace at the culprit, if GRACETRACE_UI_URL is set.
 	JaegerURL string `json:"jaeger_url,omitempty"`
 	// Call is what was called of grpc's server: GracefulStop, which Shutdown and
@@ -147,6 +151,12 @@ type SpanCount struct {
 	Lost    map[string]int `json:"lost,omitempty"` // by reason
 	// Summarised counts the holders that share a summary span.
 	Summarised int `json:"summarised,omitempty"`
+}
+
+// sign says whose report it is.
+func (c *core) sign(r *Report, id trace.TraceID) {
+	r.Service, r.ServiceVersion = c.out.ServiceName(), c.out.ServiceVersion()
+	r.TraceID = id.String()
 }
 
 // WriteJSON writes the report as indented JSON, with a newline at its end.
