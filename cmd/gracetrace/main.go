@@ -5,7 +5,8 @@
 //
 //	go run github.com/gracetrace/gracetrace/cmd/gracetrace@latest demo
 //
-// A wrong command line ends with exit code 2, a failure with 1.
+// A wrong command line ends with exit code 2, a failure with 1, and culprits
+// --fail-over with 3 if a shutdown broke the limit.
 package main
 
 import (

@@ -20,6 +20,7 @@ const (
 	exitOK      = 0
 	exitFailure = 1
 	exitUsage   = 2
+	exitOver    = 3 // culprits --fail-over
 )
 
 // usageError is a command line that cannot be meant.
@@ -48,6 +49,9 @@ func execute(ctx context.Context, root *cobra.Command) int {
 		fmt.Fprintf(stderr, "Run '%s --help' for what there is.\n", cmd.CommandPath())
 		return exitUsage
 	}
+	if over := (overError{}); errors.As(err, &over) {
+		return exitOver
+	}
 	return exitFailure
 }
 
@@ -70,7 +74,7 @@ what held it. Start with
 	root.CompletionOptions.HiddenDefaultCmd = true
 	root.SetVersionTemplate("gracetrace {{.Version}}\n")
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
-	root.AddCommand(newDemo(), newReport(), newCompare(), newRecover(), newServe(), newLoad())
+	root.AddCommand(newDemo(), newReport(), newCompare(), newCulprits(), newRecover(), newServe(), newLoad())
 	root.SetHelpCommand(newHelp())
 	return root
 }

@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package culprits
+
+import (
+	"bytes"
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+	"unicode/utf8"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+var rewrite = flag.Bool("rewrite", false, "write the golden files anew")
+
+const sec = time.Second
+
+var (
+	watching = &held{kind: "rpc", state: "in Recv", method: "greeter.v1.Greeter/Watch",
+		agent: "grpc-java-netty/1.70.0", peer: "10.0.0.8"}
+	chatting = &held{kind: "rpc", state: "in Send", method: "greeter.v1.Greeter/Chat",
+		agent: "grpc-go/1.85.0", peer: "10.0.0.7"}
+	probing = &held{kind: "handshake", state: "tcp", peer: "10.0.0.9"}
+)
+
+// fleet is a rollout: 40 shutdowns, of which each kind is known.
+func fleet() []*run {
+	var runs []*run
+	for i := range 40 {
+		r := &run{
+			id: fmt.Sprintf("%032x", i+1), service: "greeter", version: "1.4." + fmt.Sprint(i%2),
+			start: noon.Add(-50*time.Minute + time.Duration(i)*time.Minute), outcome: "graceful",
+			scramble: i%3 == 0,
+			phases: []phase{{name: "quit", took: 10 * time.Microsecond},
+				{name: "listener close", took: 80 * time.Microsecond},
+				{name: "handshake wait", took: time.Duration(i) * time.Millisecond}},
+		}
+		if i%5 == 0 {
+			by := *probing
+			by.port = 40000 + i // another each time
+			r.phases[2] = phase{"handshake wait", 5 * sec, &by}
+		}
+		switch {
+		case i%10 == 1:
+			r.outcome, r.cut = "forced", 1
+			r.phases = append(r.phases, phase{"conn wait", 20 * sec, watching})
+		case i%10 == 2:
+			r.outcome = "killed"
+			r.phases = append(r.phases, phase{"conn wait", 16 * sec, watching})
+		case i == 3:
+			r.outcome = "recovered"
+			r.phases = append(r.phases, phase{"conn wait", 11 * sec, chatting})
+		default:
+			took := time.Duration(50*i) * time.Millisecond
+			r.phases = append(r.phases, phase{"conn wait", took, chatting})
+		}
+		runs = append(runs, r)
+	}
+	now := &run{id: fmt.Sprintf("%032x", 99), service: "greeter", version: "1.4.1", outcome: "killed",
+		start: noon.Add(-40 * sec), phases: []phase{{"conn wait", 11 * sec, watching}}}
+	other := &run{id: fmt.Sprintf("%032x", 98), service: "shop", outcome: "forced",
+		start: noon.Add(-40 * sec), phases: []phase{{"conn wait", 11 * sec, watching}}}
+	return append(runs, now, other)
+}
+
+// TestFleet: the tables and the JSON of one fleet, from each Jaeger.
+func TestFleet(t *testing.T) {
+	for _, modern := range []bool{false, true} {
+		f := newFake(t, fleet()...)
+		f.modern = modern
+		q := f.query(t)
+		q.FailOver = 20 * sec
+		r := collect(t, q)
+		if diff := cmp.Diff(Counts{All: 41, Graceful: 31, Forced: 4, Killed: 5, Running: 1, RPCsCut: 4},
+			r.Counts); diff != "" {
+			t.Errorf("(-want +got):\n%s", diff)
+		}
+		r.Notes, r.Search = nil, SearchInfo{} // the clock and the bytes are this machine's
+		golden(t, "fleet.txt", func(b *bytes.Buffer) error {
+			return r.WriteText(b, TextOptions{Top: 2, Sort: ByTimeHeld})
+		})
+		golden(t, "count.txt", func(b *bytes.Buffer) error {
+			return r.WriteText(b, TextOptions{Top: 10, Sort: ByCount})
+		})
+		golden(t, "fleet.json", func(b *bytes.Buffer) error { return r.WriteJSON(b) })
+	}
+}
+
+func golden(t *testing.T, name string, write func(*bytes.Buffer) error) {
+	t.Helper()
+	var b bytes.Buffer
+	if err := write(&b); err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join("testdata", name)
+	if *rewrite {
+		if err := os.WriteFile(path, b.Bytes(), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(string(want), b.String()); diff != "" {
+		t.Errorf("%s (-want +got):\n%s", name, diff)
+	}
+	for line := range strings.SplitSeq(b.String(), "\n") {
+		n := utf8.RuneCountInString(line)
+		if n > textWidth && !strings.Contains(line, "http://") && strings.HasSuffix(name, "txt") {
+			t.Errorf("%s: %d columns: %s", name, n, line)
+		}
+	}
+}
