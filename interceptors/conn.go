@@ -125,6 +125,9 @@ func (c *rawConn) SetDeadline(t time.Time) error {
 
 func (c *rawConn) raw() *rawConn { return c }
 
+// Watched returns the connection's entry in the table, for package weave.
+func (c *rawConn) Watched() *watch.Conn { return c.rec }
+
 // isRaw is implemented by every type that Accept returns.
 type isRaw interface{ raw() *rawConn }
 

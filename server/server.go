@@ -94,9 +94,13 @@ func Wrap(srv GRPC, t *tracer.Tracer, opts ...grpc.ServerOption) *Server {
 			"server.Wrap: %T is an option of grpc.NewServer", rest[0]))
 	}
 	s.grpc, s.streams = srv, true
-	if own, ok := srv.(*grpc.Server); ok && own != nil && s.t != nil {
+	switch own, ok := srv.(*grpc.Server); {
+	case s.t == nil || srv == nil || ok && own == nil:
+	case ok:
 		s.t.Table().Address = fmt.Sprintf("%p", own)
 		woven.Claim(own, s.t)
+	default:
+		woven.ClaimInside(func() { srv.GetServiceInfo() }, s.t)
 	}
 	if srv == nil {
 		s.grpc = noServer{}

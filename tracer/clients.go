@@ -186,7 +186,7 @@ func (c *connLine) mayEncrypt() bool {
 // window is the time between a connection's two GOAWAYs; ok is false if the
 // first was not for this shutdown or the other has not left.
 func (c *connLine) window() (d time.Duration, ok bool) {
-	end := min(c.finalGoAw, c.gone)
+	end := min(c.finalGoAw, c.closed, c.gone)
 	if c.goAway < 0 || c.goAway == never || end == never {
 		return 0, false
 	}

@@ -35,7 +35,7 @@ const readerBlocked = time.Second
 // what it held.
 var connStates = []connState{
 	{
-		ruleUnseen, "", func(e *connEvidence) bool { return !e.frames },
+		ruleUnseen, "", func(e *connEvidence) bool { return !e.exchange },
 		func(*connEvidence) string { return "its frames were not seen" },
 	}, {
 		ruleWriting, stateWriteBlocked,
@@ -48,6 +48,13 @@ var connStates = []connState{
 		ruleNotReading, stateReaderBlocked,
 		func(e *connEvidence) bool { return e.notRead(e.h.start, e.h.end) },
 		(*connEvidence).notReading,
+	}, {
+		ruleClosed, stateClosed,
+		func(e *connEvidence) bool { return e.shut() > e.half() },
+		func(e *connEvidence) string {
+			return "grpc has not let go of it for " + Duration(e.shut()).String() +
+				" after its socket was closed: code outside of the handlers"
+		},
 	}, {
 		ruleUnsent, stateGoAwayUnsent,
 		func(e *connEvidence) bool { return e.tl.graceful && e.goAway > e.h.end },
@@ -99,6 +106,9 @@ var connStates = []connState{
 
 // half of what the connection held.
 func (e *connEvidence) half() time.Duration { return (e.h.end - e.h.start) / 2 }
+
+// shut is for how long the connection held with its socket closed.
+func (e *connEvidence) shut() time.Duration { return e.h.end - max(e.closed, e.h.start) }
 
 // notReading says what keeps grpc's reader from reading, as far as it is known.
 func (e *connEvidence) notReading() string {

@@ -150,7 +150,7 @@ func (h *holder) unexplainable() bool {
 		return false
 	}
 	switch h.State {
-	case stateStreams, stateReaderBlocked, stateGoAwayUnsent, "":
+	case stateStreams, stateReaderBlocked, stateClosed, stateGoAwayUnsent, "":
 		return true
 	}
 	return false

@@ -110,7 +110,8 @@ func (d dice) conns() {
 			case c.settled == never || d.one(8):
 				c.closed = d.perhaps(accepted)
 			default:
-				c.transport, c.frames = true, !d.one(8)
+				c.transport, c.exchange = true, !d.one(8)
+				c.frames = c.exchange && !d.one(8)
 				d.transport(c)
 			}
 		})(d.tl)
@@ -130,6 +131,12 @@ func (d dice) transport(c *connLine) {
 	if c.gone != never && d.one(2) {
 		c.closed = max(c.settled, c.gone-time.Duration(d.IntN(4))*grid)
 	}
+	if d.one(8) {
+		c.closed = min(c.closed, d.soon(c.settled)) // grpc keeps it
+	}
+	if d.one(8) {
+		c.closing = d.past(c.closed)
+	}
 	if d.one(2) {
 		c.writeSince = d.past(c.settled + time.Duration(d.IntN(60))*grid)
 		c.writeSince = either(d, c.writeSince, never, never)
@@ -145,7 +152,7 @@ func (d dice) transport(c *connLine) {
 	}
 	c.streams = d.IntN(4) * d.IntN(2)
 	c.halfOpen = either(d, 0, c.streams, c.streams/2)
-	if c.frames {
+	if c.exchange {
 		d.exchange(c)
 	}
 }

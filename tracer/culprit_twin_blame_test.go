@@ -44,7 +44,7 @@ func whoIsBlamed(tl *timeline, p phaseLine) *accused {
 		return hookInstead(tl, p)
 	}
 	switch s.state {
-	case stateStreams, stateReaderBlocked, stateGoAwayUnsent, "":
+	case stateStreams, stateReaderBlocked, stateClosed, stateGoAwayUnsent, "":
 		if hook := hookInstead(tl, p); s.keeps && hook != nil {
 			return hook
 		}

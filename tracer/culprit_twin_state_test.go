@@ -67,12 +67,14 @@ func connIs(tl *timeline, p phaseLine, h *placed, rpcs []placed) string {
 	}
 	open := c.streams > 0
 	switch {
-	case !c.frames:
+	case !c.exchange:
 		return ""
 	case writeBlockedAt(c, h.end):
 		return stateWriteBlocked
 	case nobodyRead(c, h):
 		return stateReaderBlocked
+	case c.closed < h.end && h.end-max(c.closed, h.start) > half:
+		return stateClosed
 	case tl.graceful && c.goAway > h.end:
 		return stateGoAwayUnsent
 	case tl.graceful && c.goAway-h.start > half:

@@ -142,13 +142,13 @@ func unsentHolders(tl *timeline, p phaseLine) (hs []placed) {
 	for i := range tl.conns {
 		c := &tl.conns[i]
 		switch {
-		case !c.transport, !c.frames, writeBlockedAt(c, p.start):
+		case !c.transport, !c.exchange, writeBlockedAt(c, p.start):
 			continue
-		case c.goAway <= p.start, c.closed <= p.start, c.gone <= p.start:
+		case c.goAway <= p.start, c.closing <= p.start, c.closed <= p.start, c.gone <= p.start:
 			continue
 		}
 		h := placed{kind: HolderConnection, id: c.id, conn: c}
-		for _, h := range place(tl, p, h, c.settled, min(c.goAway, c.closed, c.gone)) {
+		for _, h := range place(tl, p, h, c.settled, min(c.goAway, c.closing, c.closed, c.gone)) {
 			if h.held() >= 10*ms {
 				hs = append(hs, h)
 			}
@@ -220,10 +220,10 @@ func connRPCs(tl *timeline, p phaseLine, c *connLine) (hs []placed) {
 }
 
 func ackOf(tl *timeline, p phaseLine, c *connLine) *placed {
-	if !c.frames || c.goAway > tl.now {
+	if !c.exchange || c.goAway > tl.now {
 		return nil
 	}
-	to := min(c.pingAck, c.finalGoAw, c.gone)
+	to := min(c.pingAck, c.finalGoAw, c.closed, c.gone)
 	for _, h := range place(tl, p, placed{conn: c}, c.goAway, to) {
 		if h.held() >= ms {
 			return &h
@@ -243,7 +243,7 @@ func lingerOf(tl *timeline, p phaseLine, c *connLine) *placed {
 	if c.streamsDone != never {
 		from = max(from, c.streamsDone)
 	}
-	for _, h := range place(tl, p, placed{conn: c}, from, c.gone) {
+	for _, h := range place(tl, p, placed{conn: c}, from, min(c.closed, c.gone)) {
 		if h.held() >= ms {
 			return &h
 		}

@@ -73,7 +73,7 @@ func raw(changes ...connChange) change {
 			timeout: 2 * time.Minute, writeSince: never, lastLate: never,
 			unread:    [2]time.Duration{never, never},
 			longWrite: [2]time.Duration{never, never}, goAway: never, pingAck: never, cut: never,
-			finalGoAw: never, streamsDone: never, closed: never, gone: never,
+			finalGoAw: never, streamsDone: never, closing: never, closed: never, gone: never,
 		}
 		for _, f := range changes {
 			f(&c)
@@ -86,7 +86,8 @@ func raw(changes ...connChange) change {
 // seen.
 func conn(changes ...connChange) change {
 	return raw(append([]connChange{func(c *connLine) {
-		c.settled, c.transport, c.frames, c.stage = -time.Minute, true, true, watch.StagePreface
+		c.settled, c.transport, c.stage = -time.Minute, true, watch.StagePreface
+		c.frames, c.exchange = true, true
 	}}, changes...)...)
 }
 
@@ -108,7 +109,9 @@ func streams(n int) connChange             { return func(c *connLine) { c.stream
 func streamsDone(at time.Duration) connChange {
 	return func(c *connLine) { c.streamsDone = at }
 }
-func unseen(c *connLine) { c.frames = false }
+func unseen(c *connLine)                    { c.frames, c.exchange = false, false }
+func framesUnseen(c *connLine)              { c.frames = false }
+func closingAt(at time.Duration) connChange { return func(c *connLine) { c.closing = at } }
 
 // notReadSince says that no Read has been in flight since a moment.
 func notReadSince(at time.Duration) connChange {

@@ -34,6 +34,7 @@ const (
 
 	statePingUnacked  = "ping unacknowledged" // 5 s until grpc goes on without
 	stateGoAwayUnsent = "goaway unsent"       // the first GOAWAY has not left
+	stateClosed       = "socket closed"       // grpc has not let go of it
 	stateWriteBlocked = "write blocked"       // a Write in flight for 1 s
 	stateLinger       = "linger"              // up to 1 s for the peer to close
 	stateStreams      = "streams open"        // no handler of ours has them

@@ -33,7 +33,7 @@ func (tl *timeline) unsent(p phaseLine) (hs []holder) {
 			hs = make([]holder, 0, len(tl.conns)-i)
 		}
 		h := connHolder(c, "goaway")
-		if tl.place(&h, p, c.settled, min(c.goAway, c.closed, c.gone)) &&
+		if tl.place(&h, p, c.settled, min(c.goAway, c.ending())) &&
 			h.Held >= Duration(goAwayShown) {
 			h.State, h.evidence = stateGoAwayUnsent, (*unsentEvidence)(c)
 			h.Age = Duration(h.end - c.accepted)
@@ -216,7 +216,7 @@ func (tl *timeline) connParts(h *holder, p phaseLine, c *connLine, rpcs []*rpcLi
 
 func connAttrs(c *connLine) []attr {
 	attrs := []attr{{keyFramesSeen, c.frames}}
-	if c.frames {
+	if c.exchange {
 		attrs = append(attrs, attr{keyGoAwaySent, c.goAway != never},
 			attr{keyPingAcked, c.pingAck != never})
 	}
@@ -230,10 +230,10 @@ func (tl *timeline) ack(c *connLine, p phaseLine) (holder, bool) {
 		name: "GOAWAY ack", key: holderKey{HolderConnection, c.id, "ack"}, blame: -1, part: true,
 	}
 	h.Kind, h.Peer, h.Connection = HolderConnection, c.peer, c.shown
-	if c.goAway == never || !c.frames {
+	if c.goAway == never || !c.exchange {
 		return h, false
 	}
-	end := min(c.pingAck, c.finalGoAw, c.gone)
+	end := min(c.pingAck, c.finalGoAw, c.closed, c.gone)
 	if !tl.place(&h, p, c.goAway, end) || h.Held < Duration(worthShowing) {
 		return h, false
 	}
@@ -257,7 +257,7 @@ func (tl *timeline) linger(c *connLine, p phaseLine, lastRPC time.Duration) (hol
 		return h, false
 	}
 	start := max(c.finalGoAw, lastRPC)
-	ok := tl.place(&h, p, start, c.gone) && h.Held >= Duration(worthShowing)
+	ok := tl.place(&h, p, start, min(c.closed, c.gone)) && h.Held >= Duration(worthShowing)
 	h.Age = h.Held
 	return h, ok
 }

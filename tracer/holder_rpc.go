@@ -223,7 +223,7 @@ func (tl *timeline) frozen(r *rpcLine, h *holder) []string {
 		return nil
 	}
 	words := []string{"its connection's Write blocked for " + Duration(h.end-since).String()}
-	if tl.graceful && c.frames && c.goAway > h.end {
+	if tl.graceful && c.exchange && c.goAway > h.end {
 		words = append(words, "its GOAWAY has not left")
 	}
 	return words

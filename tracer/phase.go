@@ -198,7 +198,7 @@ func (tl *timeline) told(at, end time.Duration) time.Duration {
 			return end
 		}
 		next := max(c.goAway, at)
-		if !c.frames {
+		if !c.exchange {
 			next = at // its GOAWAY is not seen
 		}
 		first, open = min(first, next, c.gone), true
@@ -216,7 +216,7 @@ func (tl *timeline) goAwayEnd(start time.Duration) time.Duration {
 	}
 	for i := range tl.conns {
 		if c := &tl.conns[i]; c.awaited(start) {
-			end = max(end, min(c.goAway, c.closed, c.gone, start+goAwayLimit))
+			end = max(end, min(c.goAway, c.ending(), start+goAwayLimit))
 		}
 	}
 	return end
@@ -224,11 +224,14 @@ func (tl *timeline) goAwayEnd(start time.Duration) time.Duration {
 
 // awaited reports whether a GOAWAY phase that begins at start waits for the
 // connection's first GOAWAY: not when it is draining or closing already, when
-// its frames are not seen, or when a Write is blocked.
+// its GOAWAYs are not known, or when a Write is blocked.
 func (c *connLine) awaited(start time.Duration) bool {
 	_, blocked := c.blocked(start)
-	return c.transport && c.frames && c.goAway > start && min(c.closed, c.gone) > start && !blocked
+	return c.transport && c.exchange && c.goAway > start && c.ending() > start && !blocked
 }
+
+// ending is from when on nothing more is sent on the connection.
+func (c *connLine) ending() time.Duration { return min(c.closing, c.closed, c.gone) }
 
 // wakes is for how long a stop that nobody holds any more may not have been woken.
 const wakes = time.Second

@@ -37,6 +37,12 @@ func TestGoAwayPhase(t *testing.T) {
 		},
 		{"closed in the phase", []change{conn(goneAt(8*sec), closedAt(2*sec+9*ms))}, "GOAWAY 2.009s"},
 		{"frames are not seen", []change{conn(unseen, goneAt(8*sec))}, "GOAWAY 2s"},
+		{
+			"frames are not seen, and grpc's own source tells",
+			[]change{conn(framesUnseen, goAwayAt(2*sec+5*ms), goneAt(8*sec))}, "GOAWAY 2.005s",
+		},
+		{"grpc closes it, which hangs", []change{conn(closingAt(sec), goneAt(8*sec))}, "GOAWAY 2s"},
+		{"and began to in the phase", []change{conn(closingAt(2*sec+9*ms), goneAt(8*sec))}, "GOAWAY 2.009s"},
 		{"a Write blocked for 1 s", []change{conn(blockedSince(sec), goneAt(8*sec))}, "GOAWAY 2s"},
 		{"a Write not yet blocked", []change{conn(blockedSince(sec+ms), goneAt(8*sec))}, "GOAWAY 3s"},
 		{

@@ -93,7 +93,7 @@ func pastHandshakes(tl *timeline, d *dump, at time.Duration) bool {
 		if c.goAway > 0 && c.goAway <= d.at {
 			return true
 		}
-		released = released || !c.frames || c.goAway <= at || c.gone <= at
+		released = released || !c.exchange || c.goAway <= at || c.gone <= at
 	}
 	return !there || released && at >= d.at
 }
@@ -115,8 +115,9 @@ func seenOver(tl *timeline, p Phase, start, at time.Duration) bool {
 	for _, c := range tl.conns {
 		unserved := c.handshake == never && c.closed <= at
 		shaken := c.settled <= at || unserved
-		sent := c.goAway <= at || c.closed <= at || c.gone <= at
-		skipped := !c.frames || c.goAway <= start || c.closed <= start || c.gone <= start ||
+		sent := c.goAway <= at || c.closing <= at || c.closed <= at || c.gone <= at
+		skipped := !c.exchange || c.goAway <= start || c.gone <= start ||
+			c.closing <= start || c.closed <= start ||
 			start-c.writeSince >= sec ||
 			start-c.longWrite[0] >= sec && c.longWrite[1] >= start
 		switch {
@@ -178,7 +179,11 @@ func random(r *rand.Rand) *timeline {
 			blockedSince(after(time.Duration(r.IntN(24)-16) * grid)),
 			wroteUntil(wrote, wrote+time.Duration(r.IntN(24))*grid),
 			func(c *connLine) {
-				c.gone, c.frames = gone, c.frames && r.IntN(4) > 0
+				c.gone, c.exchange = gone, c.exchange && r.IntN(4) > 0
+				c.frames = c.exchange && r.IntN(4) > 0
+				if r.IntN(4) == 0 {
+					c.closing = after(settled)
+				}
 				c.pingAck = after(goAway)
 				c.finalGoAw = after(c.pingAck)
 				c.streams = r.IntN(3)

@@ -32,6 +32,7 @@ const (
 	ruleUnseen      rule = "frames not seen"
 	ruleWriting     rule = "write blocked"
 	ruleNotReading  rule = "reader blocked"
+	ruleClosed      rule = "socket closed"
 	ruleUnsent      rule = "goaway unsent"
 	ruleLateGoAway  rule = "goaway late"
 	ruleUnsentBytes rule = "bytes unsent"

@@ -170,6 +170,7 @@ type connLine struct {
 	writeSince         time.Duration    // the Write in flight
 	longWrite          [2]time.Duration // one that has ended, see [watch.ConnState]
 	frames             bool
+	exchange           bool // its GOAWAYs are known: by the frames, or by grpc's own source
 	goAway             time.Duration
 	pingAck, finalGoAw time.Duration
 	streams            int              // open now
@@ -178,6 +179,7 @@ type connLine struct {
 	late               int              // streams opened since the call
 	lastLate           time.Duration    // when the last of those was
 	unread             [2]time.Duration // the longest time, of 1 s or more, in which nobody read
+	closing            time.Duration    // grpc began to close it; never: nobody tells
 	closed, gone       time.Duration
 }
 
@@ -436,12 +438,12 @@ func (b *builder) conn(c *watch.ConnState) connLine {
 		writeSince: b.since(c.WriteSince),
 		longWrite:  [2]time.Duration{b.since(c.LongWriteSince), b.since(c.LongWriteUntil)},
 		bare:       c.Bare,
-		frames:     c.HTTP2, goAway: b.since(c.GoAway),
+		frames:     c.HTTP2, exchange: c.HTTP2 || c.Inside, goAway: b.since(c.GoAway),
 		pingAck: b.since(c.PingAck), finalGoAw: b.since(c.FinalGoAway),
 		streams: c.Streams, halfOpen: c.HalfOpen, streamsDone: b.since(c.StreamsDone),
 		late: c.Late, lastLate: b.since(c.LastLate),
-		unread: [2]time.Duration{b.since(c.UnreadSince), b.since(c.UnreadUntil)},
-		closed: b.since(c.Closed), gone: b.since(c.Gone),
+		unread:  [2]time.Duration{b.since(c.UnreadSince), b.since(c.UnreadUntil)},
+		closing: b.since(c.Closing), closed: b.since(c.Closed), gone: b.since(c.Gone),
 	}
 }
 

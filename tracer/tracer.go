@@ -6,7 +6,6 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
-	"runtime/debug"
 	"sync"
 	"sync/atomic"
 
@@ -130,21 +129,3 @@ func (t *Tracer) Spool() string {
 
 // Table is what the sensors of package interceptors write to.
 func (t *Tracer) Table() *watch.Server { return t.table }
-
-// version is the version of this module in the running binary.
-func version() string {
-	info, ok := debug.ReadBuildInfo()
-	if !ok {
-		return "unknown"
-	}
-	const path = "github.com/gracetrace/gracetrace"
-	if info.Main.Path == path {
-		return info.Main.Version
-	}
-	for _, m := range info.Deps {
-		if m.Path == path {
-			return m.Version
-		}
-	}
-	return "unknown"
-}

@@ -157,7 +157,7 @@ func (s *Shutdown) returnedAtLast() {
 	}
 }
 
-// infer says which call an unannounced shutdown was: where frames were seen and
+// infer says which call an unannounced shutdown was: where GOAWAYs are known and
 // no connection sent a GOAWAY, it was Stop.
 func (tl *timeline) infer() {
 	if !tl.unannounced {
@@ -166,7 +166,7 @@ func (tl *timeline) infer() {
 	seen := false
 	for i := range tl.conns {
 		c := &tl.conns[i]
-		if !c.transport || !c.frames || c.gone <= 0 {
+		if !c.transport || !c.exchange || c.gone <= 0 {
 			continue
 		}
 		if c.goAway != never || c.gone > tl.now {

@@ -28,6 +28,8 @@ type entry struct {
 
 	mu    sync.Mutex // guards following
 	first *stop
+	// inside says that the listener has its sensors below a wrapper's own.
+	inside bool
 	// announced says that package server has announced a stop: the server has been
 	// stopped then, whatever is called later.
 	announced bool
@@ -120,7 +122,7 @@ func (e *entry) serve(lis net.Listener) (use net.Listener, returning func()) {
 	if e.stopping() != nil { // too late: it is not served
 		return lis, func() {}
 	}
-	if !own.installs {
+	if !own.installs && !e.servedInside() && !ofXDS(lis) {
 		lis = interceptors.Listener(own.t, lis)
 	}
 	return lis, func() {

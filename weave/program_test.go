@@ -33,6 +33,7 @@ const (
 	hasty  = "hasty"  // the same, with a Stop after 300 ms
 	ours   = "ours"   // server.New and Run
 	wraps  = "wraps"  // grpc.NewServer, server.Wrap and Run
+	hides  = "hides"  // the same, of another type with grpc's server inside, as xds has
 )
 
 // runProgram serves until SIGTERM and says where.
@@ -41,12 +42,15 @@ func runProgram(kind string) {
 	check(err)
 	ctx, cancel := signal.NotifyContext(context.Background(), syscall.SIGTERM)
 	defer cancel()
-	if kind == ours || kind == wraps {
+	if kind == ours || kind == wraps || kind == hides {
 		t, err := tracer.New(ctx)
 		check(err)
 		srv := server.New(t)
 		if kind == wraps {
 			srv = server.Wrap(grpc.NewServer(), t)
+		}
+		if kind == hides {
+			srv = server.Wrap(&hiding{grpc.NewServer()}, t)
 		}
 		greeterv1.RegisterGreeterServer(srv, &greeter.Server{})
 		fmt.Fprintln(os.Stdout, lis.Addr())
@@ -71,6 +75,18 @@ func runProgram(kind string) {
 	fmt.Fprintln(os.Stdout, lis.Addr())
 	check(srv.Serve(lis)) // the process ends with it
 }
+
+// hiding is a server of another type.
+type hiding struct{ gs *grpc.Server }
+
+func (h *hiding) RegisterService(sd *grpc.ServiceDesc, impl any) { h.gs.RegisterService(sd, impl) }
+func (h *hiding) GetServiceInfo() map[string]grpc.ServiceInfo    { return h.gs.GetServiceInfo() }
+func (h *hiding) Serve(lis net.Listener) error                   { return h.gs.Serve(hiddenListener{lis}) }
+func (h *hiding) GracefulStop()                                  { h.gs.GracefulStop() }
+func (h *hiding) Stop()                                          { h.gs.Stop() }
+
+// hiddenListener is nothing that we would know.
+type hiddenListener struct{ net.Listener }
 
 func check(err error) {
 	if err != nil {

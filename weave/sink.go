@@ -29,10 +29,12 @@ type sink struct {
 	// environment is wrong: nothing is traced then, and the log says why.
 	base    func() *tracer.Tracer
 	servers sync.Map // weak.Pointer[grpc.Server] to *entry
+	looks   looks
+	conns   conns
 }
 
 func newSink(p points) *sink {
-	return &sink{points: p, base: sync.OnceValue(func() *tracer.Tracer {
+	return &sink{points: p, conns: conns{points: p}, base: sync.OnceValue(func() *tracer.Tracer {
 		t, err := tracer.New(context.Background())
 		if err != nil {
 			slog.Default().Error("compiled in, but no shutdown is traced", "error", err.Error())
@@ -154,19 +156,40 @@ func (k *sink) Stop(s *grpc.Server, graceful bool) (returning func()) {
 }
 
 // Begin implements woven.Sink.
-func (k *sink) Begin(point string, recv, _ any) {
+func (k *sink) Begin(point string, recv, arg any) {
+	k.guard(func() { k.begin(point, recv, arg) })
+}
+
+func (k *sink) begin(point string, recv, arg any) {
 	switch point {
 	case pointAddConn:
 		k.with(recv, (*entry).inUse)
+		k.conns.added(arg)
 	case pointListeners:
 		k.cross(recv, watch.ListenersClosing)
 	case pointHandlerWait:
 		k.cross(recv, watch.ConnsGone)
+	case pointInfo:
+		k.looks.found(recv)
+	case pointRawConn:
+		k.conns.accepted(arg)
+	case pointStreams:
+		k.conns.serving(recv, arg)
+	case pointGoAway:
+		k.conns.tell(recv, (*watch.Conn).GoAwayQueued)
+	case pointGoAwayOut:
+		k.conns.tell(recv, (*watch.Conn).GoAwayBegin)
+	case pointConnClose:
+		k.conns.tell(recv, (*watch.Conn).Closing)
 	}
 }
 
 // End implements woven.Sink.
-func (k *sink) End(point string, recv, _ any) {
+func (k *sink) End(point string, recv, arg any) {
+	k.guard(func() { k.end(point, recv, arg) })
+}
+
+func (k *sink) end(point string, recv, arg any) {
 	switch point {
 	case pointListeners:
 		k.cross(recv, watch.ListenersClosed)
@@ -176,6 +199,12 @@ func (k *sink) End(point string, recv, _ any) {
 		k.cross(recv, watch.GoAwayQueued)
 	case pointConnWait:
 		k.with(recv, (*entry).woke)
+	case pointRawConn:
+		k.conns.shaken(arg)
+	case pointGoAwayOut:
+		k.conns.tell(recv, (*watch.Conn).GoAwayEnd)
+	case pointRemoveConn:
+		k.conns.removed(arg)
 	}
 }
 
@@ -188,11 +217,9 @@ func (k *sink) with(recv any, f func(*entry)) {
 	if !ok {
 		return
 	}
-	k.guard(func() {
-		if e, ok := k.servers.Load(weak.Make(s)); ok && e.(*entry).table() != nil {
-			f(e.(*entry))
-		}
-	})
+	if e, ok := k.servers.Load(weak.Make(s)); ok && e.(*entry).table() != nil {
+		f(e.(*entry))
+	}
 }
 
 // guard keeps a fault of ours away from the application.

@@ -14,7 +14,10 @@ import (
 	"testing"
 	"time"
 
+	"google.golang.org/grpc/credentials"
+
 	"github.com/gracetrace/gracetrace/internal/story"
+	"github.com/gracetrace/gracetrace/internal/woven"
 	"github.com/gracetrace/gracetrace/tracer"
 )
 
@@ -22,7 +25,22 @@ import (
 // package server's, which run in this mode, too; -rewrite writes what they print.
 func TestStories(t *testing.T) {
 	requireWoven(t)
-	story.Run(t, "testdata")
+	story.Run(t, "testdata/stories")
+}
+
+// asMade leaves credentials as they are, as where they were made before the sink
+// was installed: no frame is seen under TLS.
+type asMade struct{ woven.Sink }
+
+func (asMade) Creds(c credentials.TransportCredentials) credentials.TransportCredentials { return c }
+
+// TestUnwrapped runs stories of connections of whose GOAWAYs only grpc's own source
+// tells.
+func TestUnwrapped(t *testing.T) {
+	requireWoven(t)
+	woven.Install(asMade{newSink(woven.Points())})
+	defer woven.Install(newSink(woven.Points()))
+	story.Run(t, "testdata/unwrapped")
 }
 
 // anyCertificate is a client's configuration that trusts the program's own.
@@ -86,6 +104,7 @@ func TestProgram(t *testing.T) {
 		{hasty, "compiled", tracer.OutcomeForced},
 		{ours, "call", tracer.OutcomeGraceful},
 		{wraps, "call", tracer.OutcomeGraceful},
+		{hides, "call", tracer.OutcomeGraceful},
 	} {
 		t.Run(tt.kind, func(t *testing.T) {
 			c := collect(t)

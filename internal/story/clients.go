@@ -29,6 +29,7 @@ const (
 	someone    = "ada"    // whom every client greets
 	kindVanish = "vanish" // a command, and the kind of its client
 	kindUnread = "unread" // reads none of its answer
+	kindMute   = "mute"   // acknowledges no PING; speaks TLS where the server does
 )
 
 // healthy is a client as users have it.
@@ -208,6 +209,9 @@ func (s *story) connect(cmd string, args arguments) (string, error) {
 	if kind == kindUnread {
 		calls = []servertest.Call{hello(strings.Repeat(someone, smallWindow), hold, false)}
 	}
+	if kind == kindMute && s.tls != nil {
+		dial = servertest.DialTLS(dial, s.tls)
+	}
 	p, err := connect(kind, dial, calls)
 	if err != nil {
 		return "", err
@@ -335,7 +339,7 @@ func connect(kind string, dial servertest.DialFunc, calls []servertest.Call) (se
 			servertest.Call{Method: greeterv1.Greeter_SayHello_FullMethodName})
 	case "plain":
 		return servertest.Connect(ctx, dial, servertest.Obedient())
-	case "mute":
+	case kindMute:
 		return servertest.Mute(ctx, dial, calls...)
 	case "linger":
 		return servertest.Linger(ctx, dial, calls...)

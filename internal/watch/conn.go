@@ -58,6 +58,7 @@ type Conn struct {
 	pause      span       // see keepPause
 	longWrite  span       // the first of its kind to end after the handshake wait
 	exchange
+	inside
 }
 
 type atomicInstant struct{ atomic.Int64 }
@@ -207,6 +208,9 @@ func (c *Conn) WriteBegin() { c.writeSince.Store(int64(c.srv.Now())) }
 func (c *Conn) WriteEnd(n int) {
 	if c.srv.watchedSince.get() != 0 {
 		c.keepWrite()
+		if c.unflushed.get() != 0 {
+			c.flushed()
+		}
 	}
 	c.writeSince.Store(0)
 	c.written.Add(int64(n))
@@ -249,13 +253,7 @@ func (c *Conn) Closed() {
 // settleLocked takes the connection out of the table once nothing more can
 // happen to it. c.mu must be held.
 func (c *Conn) settleLocked() {
-	if c.removed || c.closed == 0 {
-		return
-	}
-	if c.handshake.get() != 0 && c.settled.get() == 0 {
-		return // HandshakeEnd will come
-	}
-	if c.transport && c.http2 && c.readErr == 0 && c.readerHolds() {
+	if c.removed || c.heldLocked() {
 		return
 	}
 	c.srv.mu.Lock()
@@ -271,6 +269,19 @@ func (c *Conn) settleLocked() {
 		c.srv.acceptedLocked()
 	}
 	c.removeLocked()
+}
+
+// heldLocked reports whether grpc may have the connection still. c.mu must be held.
+func (c *Conn) heldLocked() bool {
+	switch {
+	case c.leaves: // grpc says
+		return c.left == 0
+	case c.closed == 0:
+		return true
+	case c.handshake.get() != 0 && c.settled.get() == 0:
+		return true // HandshakeEnd will come
+	}
+	return c.transport && c.http2 && c.readErr == 0 && c.readerHolds()
 }
 
 // readerBlocked is for how long a reader must not have read to count as blocked

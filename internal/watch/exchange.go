@@ -122,6 +122,12 @@ func (c *Conn) GoAwaySent(headsUp bool, last uint32) {
 			}
 		}
 	}
+	c.goAwayLocked(now)
+}
+
+// goAwayLocked is called when a GOAWAY has left: the first one counts. c.mu must be
+// held.
+func (c *Conn) goAwayLocked(now Instant) {
 	if c.goAway != 0 {
 		return
 	}
@@ -185,6 +191,11 @@ type ConnState struct {
 	LastLate, StreamsDone              Instant
 
 	ReadErr, Closed, Gone Instant
+	// Inside says that GoAway, PingAck and FinalGoAway are known although no frames
+	// are: grpc's own source tells. Closing is when it began to close it, zero if
+	// nobody tells.
+	Inside  bool
+	Closing Instant
 
 	raw io.Closer
 }
@@ -221,15 +232,18 @@ func (c *Conn) state() ConnState {
 		Streams: len(c.streams), HalfOpen: c.halfOpen,
 		Late: c.late, LastLate: c.lastLate, StreamsDone: c.doneAt,
 		ReadErr: c.readErr, Closed: c.closed, Gone: c.goneLocked(),
+		Inside: c.goAways && !c.http2, Closing: c.closing,
 		raw: c.raw,
 	}
 }
 
-// goneLocked is when grpc let go of the connection: the later of its terminal
-// read error and the first Close that returned after it. Where the reader's
-// end can't be seen (TLS that is not wrapped), the first Close counts.
+// goneLocked is when grpc let go of the connection: as it says itself, or the later
+// of its terminal read error and the first Close that returned after it. Where the
+// reader's end can't be seen (TLS that is not wrapped), the first Close counts.
 func (c *Conn) goneLocked() Instant {
 	switch {
+	case c.leaves:
+		return c.left
 	case c.gone != 0:
 		return c.gone
 	case c.closed == 0:

@@ -42,6 +42,11 @@ type Sink interface {
 	End(point string, recv, arg any)
 	// Claim says that package server announces the stops of s to a *tracer.Tracer.
 	Claim(s *grpc.Server, tracer any)
+	// ClaimInside is Claim for the server inside of one that is no *grpc.Server:
+	// look calls its GetServiceInfo, by way of the other's.
+	ClaimInside(look func(), tracer any)
+	// ServeInside is Serve for such a server, before the other wraps lis.
+	ServeInside(look func(), lis net.Listener) net.Listener
 }
 
 // installed is nil until there is a sink.
@@ -54,6 +59,14 @@ func Install(s Sink) { installed.Store(&s) }
 func Claim(s *grpc.Server, tracer any) {
 	if k := installed.Load(); k != nil {
 		(*k).Claim(s, tracer)
+	}
+}
+
+// ClaimInside is called by package server: see [Sink]. Without a sink it does
+// nothing.
+func ClaimInside(look func(), tracer any) {
+	if k := installed.Load(); k != nil {
+		(*k).ClaimInside(look, tracer)
 	}
 }
 
@@ -90,6 +103,13 @@ func serve(s *grpc.Server, lis net.Listener) (net.Listener, func()) {
 		return (*k).Serve(s, lis)
 	}
 	return lis, func() {}
+}
+
+func serveInside(look func(), lis net.Listener) net.Listener {
+	if k := installed.Load(); k != nil {
+		return (*k).ServeInside(look, lis)
+	}
+	return lis
 }
 
 func stop(s *grpc.Server, graceful bool) func() {

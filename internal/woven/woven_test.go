@@ -26,10 +26,11 @@ func everything(s *grpc.Server, lis net.Listener, sd *grpc.ServiceDesc) []any {
 	d := registerService(s, sd)
 	use, returning := serve(s, lis)
 	returning()
+	inside := serveInside(func() {}, lis)
 	stop(s, true)()
 	waited := false
 	wait("w", s, func() { waited = true })
-	return []any{len(opts), c.Info().SecurityProtocol, o, d == sd, use == lis, waited}
+	return []any{len(opts), c.Info().SecurityProtocol, o, d == sd, use == lis, inside == lis, waited}
 }
 
 // told is a sink that remembers what it was told, and changes nothing.
@@ -69,14 +70,26 @@ func (k *told) Begin(point string, _, _ any)     { k.add("begin " + point) }
 func (k *told) End(point string, _, _ any)       { k.add("end " + point) }
 func (k *told) Claim(_ *grpc.Server, tracer any) { k.add("Claim " + tracer.(string)) }
 
+func (k *told) ClaimInside(look func(), tracer any) {
+	k.add("ClaimInside " + tracer.(string))
+	look()
+}
+
+func (k *told) ServeInside(look func(), lis net.Listener) net.Listener {
+	k.add("ServeInside")
+	look()
+	return lis
+}
+
 // TestSink is told everything, and without one all is as it was.
 func TestSink(t *testing.T) {
 	s, lis, sd := grpc.NewServer(), servertest.Listen(), &grpc.ServiceDesc{}
-	unchanged := []any{1, "insecure", grpc.EmptyServerOption{}, true, true, true}
+	unchanged := []any{1, "insecure", grpc.EmptyServerOption{}, true, true, true, true}
 	if diff := cmp.Diff(unchanged, everything(s, lis, sd)); diff != "" {
 		t.Errorf("without a sink (-want +got):\n%s", diff)
 	}
 	Claim(s, "nobody")
+	ClaimInside(func() { t.Error("nobody asked to look") }, "nobody")
 	var k told
 	Install(&k)
 	defer installed.Store(nil)
@@ -84,8 +97,14 @@ func TestSink(t *testing.T) {
 		t.Errorf("with a sink that changes nothing (-want +got):\n%s", diff)
 	}
 	Claim(s, "server")
+	looked := false
+	ClaimInside(func() { looked = true }, "server")
+	if !looked {
+		t.Error("the sink was not given the look")
+	}
 	want := "NewServer, NewServer returning, Creds, KeepaliveParams, RegisterService, " +
-		"Serve, Serve returning, Stop, Stop returning, begin w, end w, Claim server"
+		"Serve, Serve returning, ServeInside, Stop, Stop returning, begin w, end w, " +
+		"Claim server, ClaimInside server"
 	if got := strings.Join(k, ", "); got != want {
 		t.Errorf("told:\n got %s\nwant %s", got, want)
 	}

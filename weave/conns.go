@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package weave
+
+import (
+	"net"
+	"reflect"
+	"sync"
+
+	"google.golang.org/grpc/peer"
+
+	"github.com/gracetrace/gracetrace/internal/watch"
+)
+
+// conns are the connections of which grpc's own source tells, by what it has of
+// them at a point.
+type conns struct {
+	points points
+	// shaking has those inside of handleRawConn, by the address that both the raw
+	// connection and the transport that becomes of it have: net.Addr, a pointer, to
+	// *watch.Conn.
+	shaking sync.Map
+	// served has those between addConn and removeConn: transport to *watch.Conn.
+	served sync.Map
+}
+
+// watched is implemented by a connection that the sensors have accepted.
+type watched interface {
+	net.Conn
+	Watched() *watch.Conn
+}
+
+// accepted is called when handleRawConn begins.
+func (cs *conns) accepted(raw any) {
+	if w, ok := raw.(watched); ok && identifies(w.RemoteAddr()) {
+		cs.shaking.Store(w.RemoteAddr(), w.Watched())
+	}
+}
+
+// shaken is called when it ends.
+func (cs *conns) shaken(raw any) {
+	if w, ok := raw.(watched); ok && identifies(w.RemoteAddr()) {
+		cs.shaking.Delete(w.RemoteAddr())
+	}
+}
+
+// added is called when addConn begins, by handleRawConn: before anybody else can
+// know of the transport.
+func (cs *conns) added(transport any) {
+	t, ok := transport.(interface{ Peer() *peer.Peer })
+	if !ok {
+		return
+	}
+	addr := t.Peer().Addr
+	if !identifies(addr) {
+		return // it came through ServeHTTP
+	}
+	if c, ok := cs.shaking.Load(addr); ok {
+		c := c.(*watch.Conn)
+		c.Inside(cs.points.has(pointGoAway, pointGoAwayOut, pointConnClose), cs.points.has(pointRemoveConn))
+		cs.served.Store(transport, c)
+	}
+}
+
+// serving is called when serveStreams begins. A transport whose credentials have
+// changed its address is known by the raw connection now. It may have been told to
+// go already.
+func (cs *conns) serving(transport, raw any) {
+	w, ok := raw.(watched)
+	if !ok || transport == nil {
+		return
+	}
+	if _, known := cs.served.LoadOrStore(transport, w.Watched()); !known {
+		w.Watched().Inside(false, cs.points.has(pointRemoveConn))
+	}
+}
+
+// removed is called when removeConn has returned.
+func (cs *conns) removed(transport any) {
+	if c, ok := cs.served.LoadAndDelete(transport); ok {
+		c.(*watch.Conn).Left()
+	}
+}
+
+// tell is called at a point of a transport.
+func (cs *conns) tell(transport any, what func(*watch.Conn)) {
+	if c, ok := cs.served.Load(transport); ok {
+		what(c.(*watch.Conn))
+	}
+}
+
+// identifies reports whether an address tells one connection from another.
+func identifies(a net.Addr) bool {
+	return a != nil && reflect.TypeOf(a).Kind() == reflect.Pointer
+}
