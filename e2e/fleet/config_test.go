@@ -79,7 +79,7 @@ func TestRules(t *testing.T) {
 }
 
 var (
-	runbook  = regexp.MustCompile(`runbook_url: https://github\.com/gracetrace/gracetrace/blob/main/(.+)#(.+)`)
+	runbook  = regexp.MustCompile(`runbook_url: https://github.com/gracetrace/gracetrace/blob/main/(.+)#(.+)`)
 	alert    = regexp.MustCompile(`- alert: `)
 	headings = regexp.MustCompile(`(?m)^#+ (.+)$`)
 )
