@@ -15,6 +15,9 @@ import (
 const atOnce = 24
 
 func TestMain(m *testing.M) {
+	if runApp() {
+		return
+	}
 	if err := flag.Set("test.parallel", strconv.Itoa(atOnce)); err != nil {
 		panic(err)
 	}

@@ -27,16 +27,20 @@ func silent(t *testing.T, conn net.Conn) {
 	}
 }
 
-// chat leaves a stream open whose handler waits for the client in Recv.
-func chat(t *testing.T, addr string, options ...grpc.DialOption) {
+func dial(t *testing.T, addr string) greeterv1.GreeterClient {
 	t.Helper()
-	options = append(options, grpc.WithTransportCredentials(insecure.NewCredentials()))
-	conn, err := grpc.NewClient(addr, options...)
+	conn, err := grpc.NewClient(addr, grpc.WithTransportCredentials(insecure.NewCredentials()))
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = conn.Close() })
-	chat, err := greeterv1.NewGreeterClient(conn).Chat(t.Context())
+	return greeterv1.NewGreeterClient(conn)
+}
+
+// chat leaves a stream open whose handler waits for the client in Recv.
+func chat(t *testing.T, addr string) {
+	t.Helper()
+	chat, err := dial(t, addr).Chat(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -44,6 +48,14 @@ func chat(t *testing.T, addr string, options ...grpc.DialOption) {
 		t.Fatal(err)
 	}
 	if _, err := chat.Recv(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// hello makes a short call and leaves its connection open.
+func hello(t *testing.T, addr string) {
+	t.Helper()
+	if _, err := dial(t, addr).SayHello(t.Context(), &greeterv1.SayHelloRequest{Name: "ada"}); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -57,7 +69,7 @@ func TestServe(t *testing.T) {
 	t.Run("SIGTERM with a silent client", func(t *testing.T) {
 		t.Parallel()
 		s := p.As("greeter-term").Serve(t, "--handshake-timeout", "2s")
-		silent(t, s.Dial(t))
+		silent(t, s.Dial(t, s.Addr))
 		s.Signal(t, syscall.SIGTERM)
 		tree := jaegerd.Await(t, "the server's trace", shutdownOf(j, "greeter-term", check.Root), complete)
 		s.Wait(t)

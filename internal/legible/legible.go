@@ -10,9 +10,10 @@ import (
 	"unicode/utf8"
 )
 
-// Text returns s as valid UTF-8 without control and formatting characters, of
-// about n bytes at most.
-func Text(s string, n int) string { return Printable(Cut(s, n)) }
+// Text returns s as valid UTF-8 without control and formatting characters, of at
+// most n bytes and an ellipsis. What stands for a bad character may be longer
+// than that, so that the text is cut again.
+func Text(s string, n int) string { return Cut(Printable(Cut(s, n)), n) }
 
 // Cut cuts a text to at most n bytes, not inside a character, and says so.
 func Cut(s string, n int) string {

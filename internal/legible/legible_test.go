@@ -19,6 +19,7 @@ func TestText(t *testing.T) {
 		{"\u202Eevil", 99, "\uFFFDevil"}, // right-to-left override
 		{"\xff", 99, "\uFFFD"},
 		{"äöü", 99, "äöü"},
+		{strings.Repeat("\xff", 14), 16, strings.Repeat("\uFFFD", 5) + "…"},
 		{strings.Repeat("x", 20), 16, strings.Repeat("x", 16) + "…"},
 		{strings.Repeat("x", 15) + "ü" + "x", 16, strings.Repeat("x", 15) + "…"},
 	} {

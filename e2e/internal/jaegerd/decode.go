@@ -110,7 +110,7 @@ func (s *span) timeline(resource map[string]any, scope, version string) *timelin
 		if l.TraceID == s.TraceID {
 			out.Links = append(out.Links, l.SpanID)
 		} else {
-			out.Foreign = append(out.Foreign, l.SpanID)
+			out.Foreign = append(out.Foreign, timeline.Link{Trace: l.TraceID, Span: l.SpanID})
 		}
 	}
 	return out

@@ -38,7 +38,7 @@ func TestDecode(t *testing.T) {
 	none := map[string]any{}
 	want := [][]*timeline.Span{{{
 		Trace: "aa", ID: "01", Service: "greeter", Scope: "tracer", Name: "root", Kind: 1, Error: true,
-		Start: 1, End: 3, Links: []string{"02"}, Foreign: []string{"03"},
+		Start: 1, End: 3, Links: []string{"02"}, Foreign: []timeline.Link{{Trace: "cc", Span: "03"}},
 		Attributes: map[string]any{"n": int64(5), "f": 1.5, "b": false, "a": []any{"x"}},
 		Resource:   map[string]any{"service.name": "greeter"},
 	}, {

@@ -5,6 +5,7 @@ package jaegerd
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"net/http"
@@ -24,34 +25,68 @@ const (
 	pollInterval = 20 * time.Millisecond
 )
 
-// A Server is a running Jaeger.
+// A Server is a Jaeger, running or stopped.
 type Server struct {
 	OTLP  string // host:port that takes OTLP over gRPC
 	HTTP  string // the same over HTTP
 	Query string // URL of the query API, without a path
 
+	config Config
+	ports  []string
 	health string
 	http   *http.Client
-	output syncBuffer
-	exited chan struct{} // closed when the process has ended
+	run    *run // nil: stopped
 }
 
-// Start runs Jaeger until the end of the test. It returns when Jaeger says that
-// it is healthy.
+// run is one of its processes.
+type run struct {
+	process *os.Process
+	output  syncBuffer
+	exited  chan struct{} // closed when the process has ended
+}
+
+// A Config is what one Jaeger is to have.
+type Config struct {
+	// Files are laid over jaeger/config.yaml, one after the other; names are
+	// relative to the root of the repository.
+	Files []string
+	Env   []string // on top of the test's own
+}
+
+// Start runs Jaeger with jaeger/config.yaml alone until the end of the test. It
+// returns when Jaeger says that it is healthy.
 func Start(t *testing.T) *Server {
 	t.Helper()
-	bin := Binary(t)
+	return Config{}.Start(t)
+}
+
+// Start is like the function, with this configuration.
+func (c Config) Start(t *testing.T) *Server {
+	t.Helper()
+	Binary(t)
 	// Between the choice of a port and Jaeger's listen another process can take
 	// it, so one try is not enough.
 	for try := 1; ; try++ {
-		s := &Server{http: &http.Client{}, exited: make(chan struct{})}
-		err := s.start(t, bin)
+		s := &Server{config: c, http: &http.Client{}, ports: FreePorts(t, 5)}
+		s.OTLP, s.HTTP = "127.0.0.1:"+s.ports[0], "127.0.0.1:"+s.ports[1]
+		s.Query = "http://127.0.0.1:" + s.ports[2]
+		s.health = "http://127.0.0.1:" + s.ports[4] + "/status"
+		output, err := s.start(t)
 		if err == nil {
+			t.Cleanup(func() { s.Stop(t) })
 			return s
 		}
-		if try == 3 || !strings.Contains(s.output.String(), "address already in use") {
-			t.Fatalf("starting jaeger: %v\n%s", err, s.output.String())
+		if try == 3 || !strings.Contains(output, "address already in use") {
+			t.Fatalf("starting jaeger: %v\n%s", err, output)
 		}
+	}
+}
+
+// Again starts it again after Stop, on the same ports.
+func (s *Server) Again(t *testing.T) {
+	t.Helper()
+	if output, err := s.start(t); err != nil {
+		t.Fatalf("starting jaeger again: %v\n%s", err, output)
 	}
 }
 
@@ -86,41 +121,42 @@ func Root(t *testing.T) string {
 	return ""
 }
 
-func (s *Server) start(t *testing.T, bin string) error {
+// start starts a process. With an error come its last words.
+func (s *Server) start(t *testing.T) (output string, err error) {
 	t.Helper()
-	ports := FreePorts(t, 5)
-	s.OTLP, s.HTTP = "127.0.0.1:"+ports[0], "127.0.0.1:"+ports[1]
-	s.Query = "http://127.0.0.1:" + ports[2]
-	s.health = "http://127.0.0.1:" + ports[4] + "/status"
-
-	cmd := exec.CommandContext(context.WithoutCancel(t.Context()), bin,
-		"--config", "jaeger/config.yaml") // stop ends it, in its own way
+	args := []string{"--config", "jaeger/config.yaml"}
+	for _, name := range s.config.Files {
+		args = append(args, "--config", name)
+	}
+	// Stop ends it, in its own way.
+	cmd := exec.CommandContext(context.WithoutCancel(t.Context()), Binary(t), args...)
 	cmd.Dir = Root(t)
 	cmd.Env = append(os.Environ(),
 		"JAEGER_LISTEN_HOST=127.0.0.1",
-		"JAEGER_OTLP_GRPC_PORT="+ports[0],
-		"JAEGER_OTLP_HTTP_PORT="+ports[1],
-		"JAEGER_QUERY_HTTP_PORT="+ports[2],
-		"JAEGER_QUERY_GRPC_PORT="+ports[3],
-		"JAEGER_HEALTH_PORT="+ports[4],
+		"JAEGER_OTLP_GRPC_PORT="+s.ports[0],
+		"JAEGER_OTLP_HTTP_PORT="+s.ports[1],
+		"JAEGER_QUERY_HTTP_PORT="+s.ports[2],
+		"JAEGER_QUERY_GRPC_PORT="+s.ports[3],
+		"JAEGER_HEALTH_PORT="+s.ports[4],
 	)
-	cmd.Stdout, cmd.Stderr = &s.output, &s.output
+	cmd.Env = append(cmd.Env, s.config.Env...)
+	r := &run{exited: make(chan struct{})}
+	cmd.Stdout, cmd.Stderr = &r.output, &r.output
 	if err := cmd.Start(); err != nil {
-		return err
+		return "", err
 	}
+	r.process, s.run = cmd.Process, r
 	go func() {
 		_ = cmd.Wait() // how it ended is in the output
-		close(s.exited)
+		close(r.exited)
 	}()
-
 	ctx, cancel := context.WithTimeout(t.Context(), startTimeout)
 	defer cancel()
 	if err := s.healthy(ctx); err != nil {
-		s.stop(t, cmd.Process)
-		return err
+		s.Stop(t)
+		return r.output.String(), err
 	}
-	t.Cleanup(func() { s.stop(t, cmd.Process) })
-	return nil
+	return "", nil
 }
 
 func (s *Server) healthy(ctx context.Context) error {
@@ -132,25 +168,31 @@ func (s *Server) healthy(ctx context.Context) error {
 		}
 		select {
 		case <-tick.C:
-		case <-s.exited:
-			return fmt.Errorf("it exited")
+		case <-s.run.exited:
+			return errors.New("it exited")
 		case <-ctx.Done():
 			return fmt.Errorf("not healthy in time: %w", ctx.Err())
 		}
 	}
 }
 
-// stop asks the process to end and waits until it has.
-func (s *Server) stop(t *testing.T, p *os.Process) {
+// Stop asks the process to end and waits until it has: a start before that would
+// fail. It does nothing if it is stopped.
+func (s *Server) Stop(t *testing.T) {
 	t.Helper()
 	s.http.CloseIdleConnections()
-	_ = p.Signal(syscall.SIGTERM) // an error means that it has ended
+	r := s.run
+	if r == nil {
+		return
+	}
+	s.run = nil
+	_ = r.process.Signal(syscall.SIGTERM) // an error means that it has ended
 	select {
-	case <-s.exited:
+	case <-r.exited:
 	case <-time.After(stopTimeout):
-		_ = p.Kill()
-		<-s.exited
-		t.Errorf("jaeger did not stop within %v:\n%s", stopTimeout, s.output.String())
+		_ = r.process.Kill()
+		<-r.exited
+		t.Errorf("jaeger did not stop within %v:\n%s", stopTimeout, r.output.String())
 	}
 }
 

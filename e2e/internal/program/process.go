@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -17,6 +18,7 @@ const (
 	pollInterval = 20 * time.Millisecond
 	serveTimeout = 20 * time.Second
 	exitTimeout  = 30 * time.Second
+	logTimeout   = 20 * time.Second
 )
 
 // A Process is a running program. What it has written is logged if the test
@@ -65,6 +67,21 @@ func (run *Process) Log() string {
 	return string(out)
 }
 
+// AwaitLog returns when it has written the words.
+func (run *Process) AwaitLog(t *testing.T, words string) {
+	t.Helper()
+	tick := time.NewTicker(pollInterval)
+	defer tick.Stop()
+	deadline := time.After(logTimeout)
+	for !strings.Contains(run.Log(), words) {
+		select {
+		case <-tick.C:
+		case <-deadline:
+			t.Fatalf("it does not say %q:\n%s", words, run.Log())
+		}
+	}
+}
+
 // Signal sends it a signal.
 func (run *Process) Signal(t *testing.T, sig os.Signal) {
 	t.Helper()
@@ -95,28 +112,28 @@ func (p Program) Serve(t *testing.T, flags ...string) *Server {
 	t.Helper()
 	addr := "127.0.0.1:" + jaegerd.FreePorts(t, 1)[0]
 	s := &Server{Addr: addr, Process: p.Start(t, append([]string{"serve", "--addr", addr}, flags...)...)}
-	_ = s.Dial(t).Close()
+	_ = s.Dial(t, addr).Close()
 	return s
 }
 
-// Dial connects as soon as the server listens.
-func (s *Server) Dial(t *testing.T) net.Conn {
+// Dial connects as soon as the program listens at addr.
+func (run *Process) Dial(t *testing.T, addr string) net.Conn {
 	t.Helper()
 	tick := time.NewTicker(pollInterval)
 	defer tick.Stop()
 	deadline := time.After(serveTimeout)
 	for {
-		conn, err := (&net.Dialer{}).DialContext(t.Context(), "tcp", s.Addr)
+		conn, err := (&net.Dialer{}).DialContext(t.Context(), "tcp", addr)
 		if err == nil {
 			t.Cleanup(func() { _ = conn.Close() })
 			return conn
 		}
 		select {
 		case <-tick.C:
-		case <-s.Exited:
-			t.Fatalf("serve exited:\n%s", s.Log())
+		case <-run.Exited:
+			t.Fatalf("it exited:\n%s", run.Log())
 		case <-deadline:
-			t.Fatalf("serve does not listen: %v", err)
+			t.Fatalf("it does not listen: %v", err)
 		}
 	}
 }

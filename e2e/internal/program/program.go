@@ -23,19 +23,24 @@ type Program struct {
 	Env  []string
 }
 
-// Build builds the command. Its environment has nothing that the developer's own
-// may have, and names no collector.
+// New is the program of that path. Its environment has nothing that the
+// developer's own may have, and names no collector.
+func New(t *testing.T, path string) Program {
+	t.Helper()
+	return Program{Path: path, Env: []string{
+		"PATH=" + os.Getenv("PATH"), "HOME=" + t.TempDir(),
+		"OTEL_SERVICE_NAME=greeter", "OTEL_RESOURCE_ATTRIBUTES=service.namespace=e2e",
+	}}
+}
+
+// Build builds the command.
 func Build(t *testing.T) Program {
 	t.Helper()
-	p := Program{Path: filepath.Join(t.TempDir(), "gracetrace")}
+	p := New(t, filepath.Join(t.TempDir(), "gracetrace"))
 	build := exec.CommandContext(t.Context(), "go", "build", "-o", p.Path, "./cmd/gracetrace")
 	build.Dir = jaegerd.Root(t)
 	if out, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("%v: %v\n%s", build.Args, err, out)
-	}
-	p.Env = []string{
-		"PATH=" + os.Getenv("PATH"), "HOME=" + t.TempDir(),
-		"OTEL_SERVICE_NAME=greeter", "OTEL_RESOURCE_ATTRIBUTES=service.namespace=e2e",
 	}
 	return p
 }

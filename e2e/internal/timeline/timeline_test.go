@@ -30,7 +30,7 @@ func parse(t *testing.T, text string) *Tree {
 		}
 		for _, link := range f[3:] {
 			if link == "@~" {
-				s.Foreign = append(s.Foreign, "elsewhere")
+				s.Foreign = append(s.Foreign, Link{Trace: "other", Span: "elsewhere"})
 			} else {
 				s.Links = append(s.Links, link[1:])
 			}

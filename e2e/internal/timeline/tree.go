@@ -17,7 +17,7 @@ type Span struct {
 	Links  []string // span ids of links, in order
 	// Foreign has the links that point into other traces. They name no parent,
 	// but they count when the page looks for its title.
-	Foreign    []string
+	Foreign    []Link
 	Service    string
 	Scope      string
 	Version    string // of the scope
@@ -28,6 +28,9 @@ type Span struct {
 	Attributes map[string]any
 	Resource   map[string]any
 }
+
+// A Link is a link into another trace.
+type Link struct{ Trace, Span string }
 
 // Duration returns the length of the bar, in microseconds.
 func (s *Span) Duration() int64 { return s.End - s.Start }
