@@ -106,12 +106,14 @@ func runGroup(ctx context.Context, t *tracer.Tracer) error {
 		greeterv1.RegisterGreeterServer(m.Server, &greeter.Server{})
 		g.Add(m)
 	}
-	g.Add(server.Member{Name: "store", After: []string{"api", "admin"}, Close: func(ctx context.Context) error {
-		select {
-		case <-time.After(300 * time.Millisecond):
-		case <-ctx.Done():
-		}
-		return nil
-	}})
+	g.Add(server.Member{Name: "store", After: []string{"api", "admin"}, Close: closeStore})
 	return g.Run(ctx)
+}
+
+func closeStore(ctx context.Context) error {
+	select {
+	case <-time.After(300 * time.Millisecond):
+	case <-ctx.Done():
+	}
+	return nil
 }

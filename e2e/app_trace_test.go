@@ -49,8 +49,9 @@ func testLinks(t *testing.T, j *jaegerd.Server, p program.Program) {
 	tree := jaegerd.Await(t, "the shutdown", shutdownOf(j, "linked", check.Root), complete)
 	a.Wait(t)
 	tell(t, tree, check.Finished(tree))
+	want := timeline.Link{Trace: rollout, Span: rolloutSpan}
 	for _, n := range tree.Roots {
-		if want := (timeline.Link{Trace: rollout, Span: rolloutSpan}); len(n.Foreign) != 1 || n.Foreign[0] != want {
+		if len(n.Foreign) != 1 || n.Foreign[0] != want {
 			t.Errorf("%s has the links %v, want the rollout's", n.Name, n.Foreign)
 		}
 	}
@@ -143,9 +144,10 @@ func testGroup(t *testing.T, j *jaegerd.Server, p program.Program) {
 	a := startApp(t, j, "group", "GRACETRACE_GRACE_PERIOD=4s")
 	chat(t, a.addr)
 	a.Signal(t, syscall.SIGTERM)
-	tree := jaegerd.Await(t, "the shutdown", shutdownOf(j, "group", "shutdown"), func(tree *timeline.Tree) bool {
+	all := func(tree *timeline.Tree) bool {
 		return len(tree.Find("shutdown")) > 0 && len(tree.Orphans()) == 0
-	})
+	}
+	tree := jaegerd.Await(t, "the shutdown", shutdownOf(j, "group", "shutdown"), all)
 	a.Wait(t)
 	tell(t, tree, check.Group(tree))
 	var members []string
@@ -178,6 +180,7 @@ func TestClients(t *testing.T) {
 	t.Run("lame duck", func(t *testing.T) {
 		t.Parallel()
 		s := p.As("lame").Serve(t, "--lame-duck", "1500ms")
+		hello(t, s.Addr) // whoever came before has been accepted, too
 		s.Signal(t, syscall.SIGTERM)
 		s.AwaitLog(t, "shutdown started")
 		const clients = 3
@@ -212,7 +215,8 @@ func TestClients(t *testing.T) {
 			t.Errorf("last accept %v s before the close", d)
 		}
 		for path, r := range readBack(t, j, p, tree.ID) {
-			if r.Outcome != tracer.OutcomeGraceful || !strings.Contains(r.Verdict, "but clients were still connecting") ||
+			if r.Outcome != tracer.OutcomeGraceful ||
+				!strings.Contains(r.Verdict, "clients were still connecting") ||
 				r.Verdict != root.Attributes["shutdown.verdict"] {
 				t.Errorf("report of %s: %s: %s", path, r.Outcome, r.Verdict)
 			}

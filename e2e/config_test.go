@@ -15,30 +15,44 @@ import (
 	"github.com/gracetrace/gracetrace/e2e/internal/jaegerd"
 )
 
+// TestJaegerAcceptsConfig: both configurations are valid, and a field that Jaeger has
+// dropped would be noticed.
 func TestJaegerAcceptsConfig(t *testing.T) {
-	bin := jaegerd.Binary(t)
-	validate := func(config string) ([]byte, error) {
-		cmd := exec.Command(bin, "validate", "--config", config)
+	validate := func(configs ...string) ([]byte, error) {
+		cmd := exec.CommandContext(t.Context(), jaegerd.Binary(t), "validate")
+		for _, name := range configs {
+			cmd.Args = append(cmd.Args, "--config", name)
+		}
 		cmd.Dir = jaegerd.Root(t)
 		return cmd.CombinedOutput()
 	}
-	if out, err := validate("jaeger/config.yaml"); err != nil {
-		t.Errorf("jaeger validate: %v\n%s", err, out)
+	const base, badger = "jaeger/config.yaml", "jaeger/badger.yaml"
+	for _, configs := range [][]string{{base}, {base, badger}} {
+		if out, err := validate(configs...); err != nil {
+			t.Errorf("%v: %v\n%s", configs, err, out)
+		}
 	}
+	if out, err := validate(base, breakField(t, badger, "consistency:")); err == nil {
+		t.Errorf("jaeger validate accepts an unknown field:\n%s", out)
+	}
+	if out, err := validate(breakField(t, base, "enable_tracing:")); err == nil {
+		t.Errorf("jaeger validate accepts an unknown field:\n%s", out)
+	}
+}
 
-	// That validate looks at all, and would see a field that Jaeger dropped.
-	good, err := os.ReadFile(filepath.Join(jaegerd.Root(t), "jaeger", "config.yaml"))
-	if err != nil {
-		t.Fatal(err)
-	}
+// breakField copies a configuration in which a field has another name.
+func breakField(t *testing.T, config, field string) string {
+	t.Helper()
+	good := readText(t, filepath.Join(jaegerd.Root(t), config))
 	bad := filepath.Join(t.TempDir(), "config.yaml")
-	text := strings.Replace(string(good), "enable_tracing:", "enable_trace:", 1)
+	text := strings.Replace(good, field, "no_such_"+field, 1)
+	if text == good {
+		t.Fatalf("%s has no %s", config, field)
+	}
 	if err := os.WriteFile(bad, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if out, err := validate(bad); err == nil {
-		t.Errorf("jaeger validate accepts an unknown field:\n%s", out)
-	}
+	return bad
 }
 
 // lookbacks are the values that the UI takes in a link. With any other the

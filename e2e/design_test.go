@@ -176,6 +176,27 @@ func TestLinkKeepsTitle(t *testing.T) {
 	}
 }
 
+// What is sent twice is shown once if it is the same in each byte, and only then:
+// a recovery must not change anything.
+func TestSentTwice(t *testing.T) {
+	j := jaegerd.Start(t)
+	h := shutdown(finished, 4)
+	h.send(t, j)
+	h.send(t, j)
+	if diff := cmp.Diff(finished, read(t, j, h).Outline()); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+	h.attributes = nil
+	h.send(t, j)
+	tree, err := j.Trace(t.Context(), h.traceID())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(tree.Duplicates) != 4 {
+		t.Errorf("%d duplicates, want the root and three handshakes, which have changed", len(tree.Duplicates))
+	}
+}
+
 // Each link of the menu finds what its label says.
 func TestMenuFinds(t *testing.T) {
 	j := jaegerd.Start(t)

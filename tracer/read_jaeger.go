@@ -102,7 +102,7 @@ func (p *jaegerProcess) version() string {
 	return ""
 }
 
-// read understands what the type says. An array is a string of JSON to Jaeger.
+// read understands what the type says. For arrays see readSpan.list.
 func (t *jaegerTag) read() (any, error) {
 	var err error
 	switch t.Type {
@@ -124,10 +124,5 @@ func (t *jaegerTag) read() (any, error) {
 	if len(t.Value) == 0 {
 		return nil, errors.New("no value")
 	}
-	text := unquoted(t.Value)
-	var list []string
-	if len(text) > 1 && text[0] == '[' && json.Unmarshal([]byte(text), &list) == nil {
-		return list, nil
-	}
-	return text, nil
+	return unquoted(t.Value), nil
 }

@@ -3,6 +3,7 @@
 package tracer
 
 import (
+	"encoding/json"
 	"os"
 	"path/filepath"
 	"strings"
@@ -47,5 +48,28 @@ func TestReadJaegerKilled(t *testing.T) {
 	}
 	if !strings.HasPrefix(r.Verdict, "killed in conn wait after at least 3.0s: ") {
 		t.Error(r.Verdict)
+	}
+}
+
+// TestReadListOfStorage: Badger and others keep a list as a text of JSON, in both of
+// Jaeger's APIs, and a text that looks like one is a text.
+func TestReadListOfStorage(t *testing.T) {
+	want := sample(t, "report.json").Notes
+	if len(want) < 2 {
+		t.Fatalf("%d notes in report.json", len(want))
+	}
+	lines, err := json.Marshal(noteLines(want))
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := &readSpan{attrs: map[string]any{keyNotes: string(lines), keyUserAgent: `["curl"]`, keyAfter: "api"}}
+	if diff := cmp.Diff(noteLines(want), s.list(keyNotes)); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+	if got := s.text(keyUserAgent); got != `["curl"]` {
+		t.Errorf("user agent %q", got)
+	}
+	if got := s.list(keyAfter); len(got) != 1 || got[0] != "api" {
+		t.Errorf("after %q", got)
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"cmp"
 	"encoding/base64"
 	"encoding/hex"
+	"encoding/json"
 	"math"
 	"net"
 	"slices"
@@ -155,11 +156,18 @@ func (s *readSpan) duration(key string) time.Duration {
 	return time.Duration(min(max(us, -maxMoment), maxMoment)) * time.Microsecond
 }
 
+// list is an attribute of several texts. Jaeger makes them one of JSON: in answers
+// of its older API always, in those of version 3 if its storage is Badger, Cassandra
+// or Elasticsearch, whose model knows no arrays.
 func (s *readSpan) list(key string) []string {
 	switch v := s.attrs[key].(type) {
 	case []string:
 		return v
 	case string:
+		var all []string
+		if strings.HasPrefix(v, "[") && json.Unmarshal([]byte(v), &all) == nil {
+			return all
+		}
 		return []string{v}
 	}
 	return nil

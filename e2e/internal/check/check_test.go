@@ -86,6 +86,8 @@ func unset(key string) func(*timeline.Span) {
 	return func(s *timeline.Span) { delete(s.Attributes, key) }
 }
 
+func linked(s *timeline.Span) { s.Foreign = []timeline.Link{{Trace: "x", Span: "x"}} }
+
 // everywhere are changes of any trace.
 var everywhere = []change{
 	{"quit", func(s *timeline.Span) { s.Name = "quit by 10.0.0.7" }, "span name"},
@@ -97,7 +99,7 @@ var everywhere = []change{
 	{"quit", func(s *timeline.Span) { s.Resource["process.pid"] = int64(1) }, "another resource"},
 	{check.Started, func(s *timeline.Span) { delete(s.Resource, "host.name") }, "resource"},
 	{"quit", func(s *timeline.Span) { s.Links = []string{"x"} }, "its own trace"},
-	{"quit", func(s *timeline.Span) { s.Foreign = []timeline.Link{{Trace: "x", Span: "x"}} }, "quit: a link"},
+	{"quit", linked, "quit: a link"},
 	{"quit", set("client", "x"), `an attribute "client"`},
 	{"quit", set("shutdown.phase", "conn wait"), "shutdown.phase"},
 	{"quit", unset("shutdown.end.rpcs"), "shutdown.end.rpcs"},
@@ -128,7 +130,7 @@ func TestCatchesFinished(t *testing.T) {
 		{check.Root, unset("shutdown.verdict"), "shutdown.verdict"},
 		{check.Root, set("shutdown.source", "listener"), "shutdown.source"},
 		{check.Root, func(s *timeline.Span) { s.Name = "quit" }, "roots"},
-		{check.Root, func(s *timeline.Span) { s.Foreign = []timeline.Link{{Trace: "x", Span: "x"}} }, "page is named after"},
+		{check.Root, linked, "page is named after"},
 		{check.Root, func(s *timeline.Span) { s.ID = "other" }, "Incomplete"},
 		{check.Root, func(s *timeline.Span) { s.End += 500 }, "are nobody's"},
 		{check.Started, func(s *timeline.Span) { s.Start++ }, "after its root"},
