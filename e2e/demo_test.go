@@ -45,8 +45,24 @@ func checkPrinted(t *testing.T, j *jaegerd.Server, p program.Program, r *tracer.
 		if diff := check.Same(r, read); diff != "" {
 			t.Errorf("report of %s (-printed +read):\n%s", path, diff)
 		}
+		for i := range read.Phases {
+			c, n := read.Phases[i].Culprit, check.Blamed(tree.Find(check.Root)[0].Children[i])
+			if c != nil && !within(n, c.SpanID) {
+				t.Errorf("report of %s: the culprit of %s has span %q", path, read.Phases[i].Name, c.SpanID)
+			}
+		}
 	}
 	return tree
+}
+
+// within reports whether n or a span above it has the id.
+func within(n *timeline.Node, id string) bool {
+	for ; n != nil; n = n.Up {
+		if n.ID == id {
+			return true
+		}
+	}
+	return false
 }
 
 // readBack is what `gracetrace report` makes of a trace in the forms in which
