@@ -102,6 +102,12 @@ e2e: ## Test against a real Jaeger and collector, built from their modules (the 
 	tools/collector/build.sh
 	E2E=1 $(GO) test -count=1 -timeout 20m $(TESTFLAGS) ./e2e/...
 
+.PHONY: containers
+containers: ## Run docker-compose.yml in a container engine, from images that are built here without a network
+	tools/jaeger/build.sh
+	tools/collector/build.sh
+	CONTAINERS=1 $(GO) test -count=1 -timeout 15m $(TESTFLAGS) ./e2e/container
+
 .PHONY: lint
 lint: format bin/golangci-lint ## Check format, vet and lint every module of go.work
 	@$(notempty)
