@@ -66,7 +66,8 @@ func within(n *timeline.Node, id string) bool {
 }
 
 // readBack is what `gracetrace report` makes of a trace in the forms in which
-// Jaeger gives it away. The first is also what its UI downloads.
+// Jaeger gives it away, of which the first is also what its UI downloads, and of its
+// id and its link.
 func readBack(t *testing.T, j *jaegerd.Server, p program.Program, id string) map[string]*tracer.Report {
 	t.Helper()
 	reports := make(map[string]*tracer.Report)
@@ -77,6 +78,8 @@ func readBack(t *testing.T, j *jaegerd.Server, p program.Program, id string) map
 		}
 		reports[path] = p.Report(t, answer)
 	}
+	reports["its id"] = p.Asked(t, "--jaeger", j.Query, id)
+	reports["its link"] = p.Asked(t, j.Query+"/trace/"+id+"?uiFind=0")
 	return reports
 }
 

@@ -4,10 +4,12 @@ package tracer
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -51,8 +53,9 @@ func readReports(r io.Reader, limit int64) ([]*Report, error) {
 	}
 	in := &input{data: bytes.TrimPrefix(data, []byte("\xef\xbb\xbf"))}
 	if err := in.values(); err != nil {
-		if in = fromLog(in.data); in == nil {
-			return nil, err
+		text := in.data
+		if in = fromLog(text); in == nil {
+			return nil, cmp.Or(onlyLog(text), err)
 		}
 	}
 	reports := slices.Concat(in.reports, in.spans.reports())
@@ -83,6 +86,26 @@ func fromLog(data []byte) *input {
 			"%s of the log %s torn", amount(damaged, "line"), verb(damaged, "is", "are"))})
 	}
 	return in
+}
+
+// ofLog is a record of our own log about a shutdown, which names its trace.
+var ofLog = regexp.MustCompile(
+	`\bshutdown (?:started|progress|finished)\b.*\btrace_id"?[=:] ?"?([0-9a-f]{32})\b`)
+
+// onlyLog is the error of a log of a shutdown without the shutdown's spans, nil if it
+// is none.
+func onlyLog(data []byte) error {
+	var trace []byte
+	for line := range bytes.Lines(data) {
+		if m := ofLog.FindSubmatch(line); m != nil {
+			trace = m[1]
+		}
+	}
+	if trace == nil {
+		return nil
+	}
+	return fmt.Errorf("a log, in which only a process with GRACETRACE_SPOOL=stderr has its spans. "+
+		"Its last shutdown has the trace %s: read that from where traces are", trace)
 }
 
 // input is what is read, and what was found in it.
@@ -143,7 +166,7 @@ func (in *input) torn(at int) error {
 // in it.
 func (in *input) objectEnd(at int) (int, error) {
 	if in.data[at] != '{' {
-		return 0, in.errorAt(at, fmt.Errorf("want a JSON object, a report or traces, not %q",
+		return 0, in.errorAt(at, fmt.Errorf("want a JSON object, a report or traces, or a log with spans in it, not %q",
 			firstWord(in.data[at:])))
 	}
 	depth := 0

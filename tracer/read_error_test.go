@@ -21,8 +21,19 @@ import (
 func TestReadErrors(t *testing.T) {
 	for _, tt := range []struct{ name, input, want string }{
 		{"nothing", " \n", "it is empty"},
-		{"text", "hello\n", `line 1, column 1: want a JSON object, a report or traces, not "hello"`},
-		{"an array", "\n [1]", `line 2, column 2: want a JSON object, a report or traces, not "[1]"`},
+		{"text", "hello\n", `line 1, column 1: want a JSON object, a report or traces, or a log with spans in it, not "hello"`},
+		{"an array", "\n [1]", `line 2, column 2: want a JSON object, a report or traces, or a log with spans in it, not "[1]"`},
+		{
+			"a log", "level=INFO msg=\"shutdown started\" trace_id=" + strings.Repeat("a", 32) +
+				"\nlevel=INFO msg=\"shutdown finished\" trace_id=" + strings.Repeat("b", 32) + "\nbye\n",
+			"a log, in which only a process with GRACETRACE_SPOOL=stderr has its spans. Its last " +
+				"shutdown has the trace " + strings.Repeat("b", 32) + ": read that from where traces are",
+		},
+		{
+			"a log of JSON", `{"level":"INFO","msg":"shutdown started","trace_id":"` + strings.Repeat("a", 32) + `"}`,
+			"a log, in which only a process with GRACETRACE_SPOOL=stderr has its spans. Its last " +
+				"shutdown has the trace " + strings.Repeat("a", 32) + ": read that from where traces are",
+		},
 		{"another object", `{"a":1}`, `line 1, column 1: neither a report ("version", "phases"), nor ` +
 			`OTLP ("resourceSpans"), nor Jaeger's export ("data") or answer ("result")`},
 		{"no end", "{\n \"version\": 1,\n", "line 1, column 1: the JSON object that begins here has no end"},

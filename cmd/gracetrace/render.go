@@ -18,6 +18,7 @@ type reportFlags struct {
 	json, html bool
 	out        string
 	trace      string
+	jaeger     jaegerFlags
 }
 
 func newReport() *cobra.Command {
@@ -35,9 +36,14 @@ and the verdict of each shutdown in it. It reads
     and the spool write it
   - a log with such lines in it: of a process with GRACETRACE_SPOOL=stderr
 
+or asks a Jaeger, 2.13 or later, if FILE is a link to a trace in its UI, such as
+the jaeger_url of the log, or with --jaeger the id of a trace. For a Jaeger behind
+a login see 'gracetrace culprits --help'.
+
 Of a shutdown that was killed it shows what was told until then. Other traces
 in the file are left out.`,
 		Example: `  gracetrace report report.json
+  gracetrace report --jaeger http://localhost:16686 $TRACE_ID
   curl -s localhost:16686/api/traces/$TRACE_ID | gracetrace report -
   kubectl logs --previous POD | gracetrace report -
   gracetrace report --html -o report.html trace.json`,
@@ -49,7 +55,13 @@ in the file are left out.`,
 			if cmd.Flags().Changed("output") && f.out == "" {
 				return usageError{errors.New("--output is empty: want the name of a file")}
 			}
-			reports, err := readReports(cmd.InOrStdin(), args[0])
+			var reports []*tracer.Report
+			var err error
+			if f.jaeger.asks(args[0]) {
+				reports, err = f.jaeger.read(cmd.Context(), args[0])
+			} else {
+				reports, err = readReports(cmd.InOrStdin(), args[0])
+			}
 			if err != nil {
 				return err
 			}
@@ -64,6 +76,7 @@ in the file are left out.`,
 	flags.BoolVar(&f.html, "html", false, "print HTML: one page that needs nothing else")
 	flags.StringVarP(&f.out, "output", "o", "", "write to this `file`, not to stdout")
 	flags.StringVar(&f.trace, "trace", "", "only the shutdown of this trace `id`, or what it begins with")
+	f.jaeger.add(cmd)
 	return cmd
 }
 

@@ -95,6 +95,12 @@ func (p Program) Report(t *testing.T, answer []byte) *tracer.Report {
 	return one(t, p.Output(t, bytes.NewReader(answer), "report", "--json", "-"))
 }
 
+// Asked is what `gracetrace report` says of one shutdown that it asks Jaeger for.
+func (p Program) Asked(t *testing.T, args ...string) *tracer.Report {
+	t.Helper()
+	return one(t, p.Output(t, nil, append([]string{"report", "--json"}, args...)...))
+}
+
 func one(t *testing.T, out []byte) *tracer.Report {
 	t.Helper()
 	var r tracer.Report

@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/gracetrace/gracetrace/cmd/gracetrace/internal/culprits"
+	"github.com/gracetrace/gracetrace/tracer"
+)
+
+// jaegerFlags say how to ask a Jaeger for one trace.
+type jaegerFlags struct {
+	url, ca, headerFile string
+	timeout             durationValue
+}
+
+func (f *jaegerFlags) add(cmd *cobra.Command) {
+	f.timeout = durationValue{defaultAnswerTimeout}
+	flags := cmd.Flags()
+	flags.StringVar(&f.url, "jaeger", "", "ask the Jaeger at this `URL`: FILE is the id of a trace")
+	flags.StringVar(&f.ca, "ca", "", "of --jaeger: trust the certificates in this PEM `file`")
+	flags.StringVar(&f.headerFile, "header-file", "", "of --jaeger: send the headers in this `file`")
+	flags.Var(&f.timeout, "timeout", "of --jaeger: of one answer")
+}
+
+// asks reports whether a name is one of a trace in a Jaeger, by --jaeger or because
+// it is a link.
+func (f *jaegerFlags) asks(name string) bool {
+	return f.url != "" || strings.HasPrefix(name, "http://") || strings.HasPrefix(name, "https://")
+}
+
+// read asks for the trace of that id or link.
+func (f *jaegerFlags) read(ctx context.Context, name string) ([]*tracer.Report, error) {
+	conf := culprits.Config{URL: f.url, Timeout: f.timeout.d}
+	id := name
+	if f.url == "" {
+		var err error
+		if conf.URL, id, err = culprits.SplitLink(name); err != nil {
+			return nil, usageError{err}
+		}
+	}
+	var err error
+	if conf.Headers, err = readJaegerHeaders(f.headerFile); err != nil {
+		return nil, err
+	}
+	if conf.TLS, err = readCA(f.ca); err != nil {
+		return nil, err
+	}
+	client, err := culprits.NewClient(conf)
+	if err != nil {
+		return nil, usageError{fmt.Errorf("Jaeger %w", err)}
+	}
+	defer client.Close()
+	return client.Trace(ctx, id)
+}
