@@ -136,7 +136,7 @@ func (s *stack) latency(t *testing.T, service, operation string) float64 {
 func (s *stack) shutdowns(t *testing.T, service string) []*timeline.Tree {
 	t.Helper()
 	trees, err := s.traces.FindTrees(t.Context(), jaegerd.Search{
-		Service: service, Operation: check.Started, Since: time.Hour, Limit: 100,
+		Service: service, Operation: check.Started, Since: time.Hour, Limit: 20_000,
 	})
 	if err != nil {
 		t.Fatal(err)
