@@ -15,6 +15,7 @@ import (
 // a shutdown comes out whole, and an application's trace comes out of its own
 // topic.
 func TestKafka(t *testing.T) {
+	t.Parallel()
 	s := newStack(t)
 	broker, err := kfake.NewCluster(kfake.NumBrokers(1), kfake.SeedTopics(4, "shutdowns", "traces"))
 	if err != nil {

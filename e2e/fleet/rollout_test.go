@@ -31,6 +31,7 @@ const (
 // A rollout's shutdowns, each the requests of a real process with an id of its
 // own, as fast as the collector takes them.
 func TestRollout(t *testing.T) {
+	t.Parallel()
 	s := newStack(t)
 	s.jaeger.start(t)
 	s.collector.start(t)

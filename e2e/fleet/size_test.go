@@ -15,6 +15,7 @@ import (
 
 // What a shutdown costs on the wire: docs/scale.md has the figures that -v shows.
 func TestSizes(t *testing.T) {
+	t.Parallel()
 	binary(t, "collector") // for its skip: the command is built and waits
 	demo := program.Build(t)
 	t.Run("graceful at once", func(t *testing.T) {

@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 #
 # Builds bin/jaeger, the Jaeger that e2e runs, unless it is there and no older
-# than this and its pins. Six to nine minutes and 2 GB of memory with a cold build cache,
-# seconds with a warm one.
+# than this and its pins. Six to nine minutes and 2 GB of memory with a cold
+# build cache, seconds with a warm one.
 #
 # go.mod here stands outside go.work and is never tidied: go.sum began as
 # Jaeger's own, and tidy would ask for the modules of all its tests.
