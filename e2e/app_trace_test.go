@@ -73,6 +73,15 @@ func testLinks(t *testing.T, j *jaegerd.Server, p program.Program) {
 		t.Errorf("%d spans of the RPC, want those of a checkpoint, of conn wait and of handler wait:\n%s",
 			linked, tree.Outline())
 	}
+	made := wantLinks(t, j, tree)
+	for _, pattern := range readUI(t).LinkPatterns {
+		if made[pattern.Key] == 0 {
+			t.Errorf("ui.json: no span has what the pattern of %s needs", pattern.Key)
+		}
+	}
+	if made["shutdown.rpc.trace_id"] != linked {
+		t.Errorf("%d of %d spans of the RPC have a link", made["shutdown.rpc.trace_id"], linked)
+	}
 	for path, r := range readBack(t, j, p, tree.ID) {
 		if r.Verdict != tree.Roots[0].Attributes["shutdown.verdict"] {
 			t.Errorf("report of %s: %s", path, r.Verdict)

@@ -62,60 +62,82 @@ var lookbacks = []string{
 	"2d", "3d", "5d", "7d", "2w", "3w", "4w",
 }
 
-// A menuItem is an entry of the menus in jaeger/ui.json.
+// ui is what we look at in jaeger/ui.json.
+type ui struct {
+	TopTagPrefixes []string `json:"topTagPrefixes"`
+	Search         struct {
+		MaxLookback struct {
+			Value string `json:"value"`
+		} `json:"maxLookback"`
+	} `json:"search"`
+	LinkPatterns []linkPattern `json:"linkPatterns"`
+	Menu         []menuItem    `json:"menu"`
+}
+
 type menuItem struct {
 	Label string     `json:"label"`
 	URL   string     `json:"url"`
 	Items []menuItem `json:"items"`
 }
 
-// searches returns the menu's links to the search page, by label.
-func searches(t *testing.T) map[string]url.Values {
+// A linkPattern makes a link of each tag with the key, if the span, or the process
+// for one of its tags, has all tags that stand in #{…}.
+type linkPattern struct {
+	Type string `json:"type"`
+	Key  string `json:"key"`
+	URL  string `json:"url"`
+	Text string `json:"text"`
+}
+
+func readUI(t *testing.T) *ui {
 	t.Helper()
-	data, err := os.ReadFile(filepath.Join(jaegerd.Root(t), "jaeger", "ui.json"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	var ui struct {
-		TopTagPrefixes []string `json:"topTagPrefixes"`
-		Search         struct {
-			MaxLookback struct {
-				Value string `json:"value"`
-			} `json:"maxLookback"`
-		} `json:"search"`
-		Menu []menuItem `json:"menu"`
-	}
-	if err := json.Unmarshal(data, &ui); err != nil {
+	var u ui
+	text := readText(t, filepath.Join(jaegerd.Root(t), "jaeger", "ui.json"))
+	if err := json.Unmarshal([]byte(text), &u); err != nil {
 		t.Fatalf("ui.json: %v", err)
 	}
-	if !slices.Contains(ui.TopTagPrefixes, "shutdown.") {
-		t.Errorf("topTagPrefixes = %v, want shutdown. among them", ui.TopTagPrefixes)
-	}
-	if v := ui.Search.MaxLookback.Value; v != "4w" {
-		t.Errorf("search.maxLookback = %q, want 4w", v)
-	}
+	return &u
+}
+
+// searches returns the menu's links to the search page, by label.
+func (u *ui) searches(t *testing.T) map[string]url.Values {
+	t.Helper()
 	links := map[string]url.Values{}
-	for _, menu := range ui.Menu {
-		for _, item := range append(menu.Items, menu) {
-			u, err := url.Parse(item.URL)
+	for label, link := range u.links(t) {
+		if link.Path == "/search" {
+			links[label] = link.Query()
+		}
+	}
+	return links
+}
+
+// links are all of the menu's, by label.
+func (u *ui) links(t *testing.T) map[string]*url.URL {
+	t.Helper()
+	links := map[string]*url.URL{}
+	for _, menu := range u.Menu {
+		for _, item := range menu.Items {
+			link, err := url.Parse(item.URL)
 			if err != nil {
 				t.Errorf("menu %q: %v", item.Label, err)
 				continue
 			}
-			if u.Path == "/search" {
-				links[item.Label] = u.Query()
-			}
+			links[item.Label] = link
 		}
 	}
 	return links
 }
 
 func TestMenuLinks(t *testing.T) {
-	links := searches(t)
-	if len(links) != 3 {
-		t.Fatalf("%d links to searches, want 3: %v", len(links), links)
+	u := readUI(t)
+	if !slices.Contains(u.TopTagPrefixes, "shutdown.") {
+		t.Errorf("topTagPrefixes = %v, want shutdown. among them", u.TopTagPrefixes)
 	}
-	for label, q := range links {
+	if v := u.Search.MaxLookback.Value; v != "4w" {
+		t.Errorf("search.maxLookback = %q, want 4w", v)
+	}
+	known := []string{"service", "operation", "tags", "minDuration", "lookback", "limit"}
+	for label, q := range u.searches(t) {
 		if q.Get("service") != "greeter" {
 			t.Errorf("%s: service %q, want the demo's", label, q.Get("service"))
 		}
@@ -129,9 +151,12 @@ func TestMenuLinks(t *testing.T) {
 			}
 		}
 		for key := range q {
-			if !slices.Contains([]string{"service", "operation", "tags", "lookback", "limit"}, key) {
+			if !slices.Contains(known, key) {
 				t.Errorf("%s: parameter %q is not one of the search page's", label, key)
 			}
 		}
+	}
+	for label, link := range u.links(t) {
+		wantInDocs(t, label, link.String())
 	}
 }

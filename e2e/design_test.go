@@ -43,7 +43,12 @@ grpc.server.shutdown started  1µs +1µs
     rpc Greeter/Watch  3.000504s +2.9995s
 `
 
-// killed is the same shutdown when SIGKILL came at 17 s: nothing that was still
+// brief is a shutdown that nothing held.
+const brief = `grpc.server.shutdown  0s +30µs
+grpc.server.shutdown started  1µs +1µs
+`
+
+// killed is the first shutdown when SIGKILL came at 17 s: nothing that was still
 // open has arrived.
 const killed = `grpc.server.shutdown  0s +25s unsent
   quit  2µs +12µs
@@ -200,37 +205,40 @@ func TestSentTwice(t *testing.T) {
 // Each link of the menu finds what its label says.
 func TestMenuFinds(t *testing.T) {
 	j := jaegerd.Start(t)
-	done, dead, clean := shutdown(finished, 1), shutdown(killed, 2), shutdown(finished, 3)
+	done, dead, clean, quick := shutdown(finished, 1), shutdown(killed, 2), shutdown(finished, 3), shutdown(brief, 4)
 	clean.attributes, clean.failed = nil, ""
-	for _, h := range []*handmade{done, dead, clean} {
+	quick.attributes, quick.failed = nil, ""
+	saved := shutdown(finished, 5)
+	saved.attributes["grpc.server.shutdown"]["error.type"] = "killed"
+	for _, h := range []*handmade{done, dead, clean, quick, saved} {
 		h.send(t, j)
 	}
-	want := map[string][]string{
-		"finished": {done.traceID(), clean.traceID()},
-		"Forced":   {done.traceID()},
-		"started":  {done.traceID(), dead.traceID(), clean.traceID()},
+	want := map[string][]*handmade{
+		"All that finished":                  {done, clean, quick, saved},
+		"Forced at the deadline":             {done},
+		"Slow: 10 s and more":                {done, clean, saved},
+		"All that started (killed ones too)": {done, dead, clean, quick, saved},
+		"Killed, and recovered from a spool": {saved},
 	}
-	for label, q := range searches(t) {
+	for label, q := range readUI(t).searches(t) {
 		ids, err := j.Find(t.Context(), jaegerd.Search{
 			Service: q.Get("service"), Operation: q.Get("operation"), Tags: q.Get("tags"),
-			Since: 48 * time.Hour, Limit: 100,
+			MinDuration: q.Get("minDuration"), Since: 48 * time.Hour, Limit: 100,
 		})
 		if err != nil {
 			t.Errorf("%s: %v", label, err)
 			continue
 		}
 		slices.Sort(ids)
-		found := false
-		for word, w := range want {
-			if strings.Contains(label, word) {
-				found = true
-				if diff := cmp.Diff(w, ids); diff != "" {
-					t.Errorf("%s (-want +got):\n%s", label, diff)
-				}
-			}
-		}
-		if !found {
+		if want[label] == nil {
 			t.Errorf("menu entry %q: say here what it finds", label)
+		}
+		var wanted []string
+		for _, h := range want[label] {
+			wanted = append(wanted, h.traceID())
+		}
+		if diff := cmp.Diff(wanted, ids); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", label, diff)
 		}
 	}
 }

@@ -79,6 +79,8 @@ const (
 	keyReceived         = "shutdown.rpc.messages_received"
 	keySent             = "shutdown.rpc.messages_sent"
 	keyCtxCancelled     = "shutdown.rpc.ctx_cancelled" // seconds before the end
+	keyOwnTrace         = "shutdown.rpc.trace_id"      // of the application's span of it, which is linked
+	keyOwnSpan          = "shutdown.rpc.span_id"
 	keyLate             = "shutdown.late_streams"
 	keyLastLate         = "shutdown.late_streams.last" // seconds since the call
 	keyHalfOpen         = "shutdown.half_open_streams"

@@ -53,7 +53,7 @@ func (f *jaegerFlags) read(ctx context.Context, name string) ([]*tracer.Report, 
 	}
 	client, err := culprits.NewClient(conf)
 	if err != nil {
-		return nil, usageError{fmt.Errorf("Jaeger %w", err)}
+		return nil, usageError{fmt.Errorf("--jaeger %w", err)}
 	}
 	defer client.Close()
 	return client.Trace(ctx, id)

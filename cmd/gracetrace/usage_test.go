@@ -36,7 +36,7 @@ func TestUsage(t *testing.T) {
 		{"report a --json --html", []string{"--json and --html"}},
 		{"report a --output=", []string{"--output is empty"}},
 		{"report a --fly", []string{"unknown flag: --fly"}},
-		{"report --jaeger localhost:1 ab", []string{`Jaeger "localhost:1"`, "want http://host:port"}},
+		{"report --jaeger localhost:1 ab", []string{`--jaeger "localhost:1"`, "want http://host:port"}},
 		{"report http://localhost/search", []string{"want a link to a trace"}},
 		{"compare a", []string{"want two files", "not 1"}},
 		{"compare - -", []string{"only one of the two can be standard input"}},

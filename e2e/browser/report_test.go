@@ -242,7 +242,7 @@ func picture(t *testing.T, p *tab, name string) {
 	must(t, err)
 	var b bytes.Buffer
 	must(t, (&png.Encoder{CompressionLevel: png.BestCompression}).Encode(&b, pixels))
-	must(t, os.WriteFile(filepath.Join(*screenshots, name), b.Bytes(), 0o644))
+	must(t, os.WriteFile(filepath.Join(*screenshots, name), stamp(b.Bytes(), sampleHash(t)), 0o644))
 }
 
 func testNoScript(t *testing.T, c *chromium) {

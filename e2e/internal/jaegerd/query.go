@@ -44,6 +44,7 @@ func (s *Server) Answer(ctx context.Context, path string) ([]byte, error) {
 type Search struct {
 	Service, Operation string
 	Tags               string // a JSON object of strings
+	MinDuration        string // such as 10s
 	Since              time.Duration
 	Limit              int
 }
@@ -64,6 +65,9 @@ func (s *Server) Find(ctx context.Context, q Search) ([]string, error) {
 	}
 	if q.Tags != "" {
 		v.Set("tags", q.Tags)
+	}
+	if q.MinDuration != "" {
+		v.Set("minDuration", q.MinDuration)
 	}
 	body, err := s.get(ctx, s.Query+"/api/traces?"+v.Encode())
 	if err != nil {

@@ -67,7 +67,8 @@ func TestTrace(t *testing.T) {
 		"\x1b[2J" + id + id: "want the id of a trace",
 	} {
 		_, err := c.Trace(t.Context(), wrong)
-		if err == nil || !strings.Contains(err.Error(), want) || legible.Printable(err.Error()) != err.Error() {
+		if err == nil || !strings.Contains(err.Error(), want) ||
+			legible.Printable(err.Error()) != err.Error() {
 			t.Errorf("%q: %v, want %q", wrong, err, want)
 		}
 	}

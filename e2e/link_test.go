@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package e2e
+
+import (
+	"fmt"
+	"net/url"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/gracetrace/gracetrace/e2e/internal/jaegerd"
+	"github.com/gracetrace/gracetrace/e2e/internal/timeline"
+)
+
+// ourDocs is where a link into our documentation begins.
+const ourDocs = "https://github.com/gracetrace/gracetrace/blob/main/"
+
+// wantInDocs wants a link into our documentation to lead to a heading of a page.
+func wantInDocs(t *testing.T, what, link string) {
+	t.Helper()
+	rest, ours := strings.CutPrefix(link, ourDocs)
+	if !ours {
+		return
+	}
+	page, anchor, _ := strings.Cut(rest, "#")
+	for _, a := range anchors(readText(t, filepath.Join(jaegerd.Root(t), page))) {
+		if a == anchor {
+			return
+		}
+	}
+	t.Errorf("%s: %s has no heading #%s", what, page, anchor)
+}
+
+var (
+	heading   = regexp.MustCompile("(?m)^#+ (.+)$")
+	dropped   = regexp.MustCompile(`[^\w\- ]`)
+	reference = regexp.MustCompile(`#\{([^}]+)\}`)
+)
+
+// anchors are those that GitHub gives a page's headings.
+func anchors(page string) (all []string) {
+	for _, h := range heading.FindAllStringSubmatch(page, -1) {
+		name := dropped.ReplaceAllString(strings.ToLower(h[1]), "")
+		all = append(all, strings.ReplaceAll(name, " ", "-"))
+	}
+	return all
+}
+
+// link is what the UI makes of a pattern at a span, empty if a tag is missing.
+func (p *linkPattern) link(n *timeline.Node) string {
+	missing := n.Attributes[p.Key] == nil
+	link := reference.ReplaceAllStringFunc(p.URL, func(s string) string {
+		v := n.Attributes[s[2:len(s)-1]]
+		missing = missing || v == nil
+		return url.PathEscape(fmt.Sprint(v))
+	})
+	for _, m := range reference.FindAllStringSubmatch(p.Text, -1) {
+		missing = missing || n.Attributes[m[1]] == nil
+	}
+	if missing {
+		return ""
+	}
+	return link
+}
+
+// wantLinks tries each pattern of the UI at each span of a trace, and returns how
+// often each was a link. A link into our documentation leads somewhere, one within
+// Jaeger to a trace that is there.
+func wantLinks(t *testing.T, j *jaegerd.Server, tree *timeline.Tree) map[string]int {
+	t.Helper()
+	made := make(map[string]int)
+	for _, p := range readUI(t).LinkPatterns {
+		for _, n := range tree.All() {
+			link := p.link(n)
+			if link == "" {
+				continue
+			}
+			made[p.Key]++
+			wantInDocs(t, n.Name+": "+p.Key, link)
+			if rest, ok := strings.CutPrefix(link, "/trace/"); ok {
+				id, span, _ := strings.Cut(rest, "?uiFind=")
+				own, err := j.Trace(t.Context(), id)
+				if err != nil || len(own.Roots) == 0 || own.Roots[0].ID != span {
+					t.Errorf("%s: %s leads nowhere: %v", n.Name, link, err)
+				}
+			}
+		}
+	}
+	return made
+}
