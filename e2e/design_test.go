@@ -205,7 +205,8 @@ func TestSentTwice(t *testing.T) {
 // Each link of the menu finds what its label says.
 func TestMenuFinds(t *testing.T) {
 	j := jaegerd.Start(t)
-	done, dead, clean, quick := shutdown(finished, 1), shutdown(killed, 2), shutdown(finished, 3), shutdown(brief, 4)
+	done, dead := shutdown(finished, 1), shutdown(killed, 2)
+	clean, quick := shutdown(finished, 3), shutdown(brief, 4)
 	clean.attributes, clean.failed = nil, ""
 	quick.attributes, quick.failed = nil, ""
 	saved := shutdown(finished, 5)

@@ -7,6 +7,7 @@ import (
 	"net/url"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -25,12 +26,9 @@ func wantInDocs(t *testing.T, what, link string) {
 		return
 	}
 	page, anchor, _ := strings.Cut(rest, "#")
-	for _, a := range anchors(readText(t, filepath.Join(jaegerd.Root(t), page))) {
-		if a == anchor {
-			return
-		}
+	if !slices.Contains(anchors(readText(t, filepath.Join(jaegerd.Root(t), page))), anchor) {
+		t.Errorf("%s: %s has no heading #%s", what, page, anchor)
 	}
-	t.Errorf("%s: %s has no heading #%s", what, page, anchor)
 }
 
 var (

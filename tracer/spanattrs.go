@@ -87,7 +87,8 @@ func (h *holder) attributes(phase Phase) []attr {
 	}
 	for _, l := range h.links() { // a link pattern of Jaeger's UI knows attributes alone
 		sc := l.SpanContext
-		attrs = append(attrs, attr{keyOwnTrace, sc.TraceID().String()}, attr{keyOwnSpan, sc.SpanID().String()})
+		attrs = append(attrs,
+			attr{keyOwnTrace, sc.TraceID().String()}, attr{keyOwnSpan, sc.SpanID().String()})
 	}
 	attrs = append(attrs, peerAttrs(h.Peer)...)
 	return append(attrs, h.attrs...)
