@@ -31,6 +31,10 @@ type connState struct {
 // readerBlocked is for how long a reader must not have read to count as blocked.
 const readerBlocked = time.Second
 
+// letsGo is within what grpc lets go of a connection whose socket is closed, on a
+// machine that is not starved.
+const letsGo = 100 * time.Millisecond
+
 // connStates are tried from the top, for a connection of which no part explains
 // what it held.
 var connStates = []connState{
@@ -50,7 +54,7 @@ var connStates = []connState{
 		(*connEvidence).notReading,
 	}, {
 		ruleClosed, stateClosed,
-		func(e *connEvidence) bool { return e.shut() > e.half() },
+		func(e *connEvidence) bool { return e.shut() > max(e.half(), letsGo) },
 		func(e *connEvidence) string {
 			return "grpc has not let go of it for " + Duration(e.shut()).String() +
 				" after its socket was closed: code outside of the handlers"

@@ -73,7 +73,7 @@ func connIs(tl *timeline, p phaseLine, h *placed, rpcs []placed) string {
 		return stateWriteBlocked
 	case nobodyRead(c, h):
 		return stateReaderBlocked
-	case c.closed < h.end && h.end-max(c.closed, h.start) > half:
+	case c.closed < h.end && h.end-max(c.closed, h.start) > max(half, 100*ms):
 		return stateClosed
 	case tl.graceful && c.goAway > h.end:
 		return stateGoAwayUnsent
