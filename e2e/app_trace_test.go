@@ -44,7 +44,7 @@ const (
 func testLinks(t *testing.T, j *jaegerd.Server, p program.Program) {
 	a := startApp(t, j, "instrumented", "OTEL_SERVICE_NAME=linked", "GRACETRACE_GRACE_PERIOD=4s",
 		"TRACEPARENT=00-"+rollout+"-"+rolloutSpan+"-01")
-	chat(t, a.addr)
+	program.Chat(t, program.Client(t, a.addr))
 	a.Signal(t, syscall.SIGTERM)
 	tree := jaegerd.Await(t, "the shutdown", shutdownOf(j, "linked", check.Root), complete)
 	a.Wait(t)
@@ -151,7 +151,7 @@ func answer(t *testing.T, j *jaegerd.Server, id string) string {
 // below theirs.
 func testGroup(t *testing.T, j *jaegerd.Server, p program.Program) {
 	a := startApp(t, j, "group", "GRACETRACE_GRACE_PERIOD=4s")
-	chat(t, a.addr)
+	program.Chat(t, program.Client(t, a.addr))
 	a.Signal(t, syscall.SIGTERM)
 	all := func(tree *timeline.Tree) bool {
 		return len(tree.Find("shutdown")) > 0 && len(tree.Orphans()) == 0

@@ -8,9 +8,6 @@ import (
 	"syscall"
 	"testing"
 
-	"google.golang.org/grpc"
-	"google.golang.org/grpc/credentials/insecure"
-
 	"github.com/gracetrace/gracetrace/e2e/internal/check"
 	"github.com/gracetrace/gracetrace/e2e/internal/jaegerd"
 	"github.com/gracetrace/gracetrace/e2e/internal/program"
@@ -27,35 +24,11 @@ func silent(t *testing.T, conn net.Conn) {
 	}
 }
 
-func dial(t *testing.T, addr string) greeterv1.GreeterClient {
-	t.Helper()
-	conn, err := grpc.NewClient(addr, grpc.WithTransportCredentials(insecure.NewCredentials()))
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = conn.Close() })
-	return greeterv1.NewGreeterClient(conn)
-}
-
-// chat leaves a stream open whose handler waits for the client in Recv.
-func chat(t *testing.T, addr string) {
-	t.Helper()
-	chat, err := dial(t, addr).Chat(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := chat.Send(&greeterv1.ChatRequest{Text: "hello"}); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := chat.Recv(); err != nil {
-		t.Fatal(err)
-	}
-}
-
 // hello makes a short call and leaves its connection open.
 func hello(t *testing.T, addr string) {
 	t.Helper()
-	if _, err := dial(t, addr).SayHello(t.Context(), &greeterv1.SayHelloRequest{Name: "ada"}); err != nil {
+	ada := &greeterv1.SayHelloRequest{Name: "ada"}
+	if _, err := program.Client(t, addr).SayHello(t.Context(), ada); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -82,7 +55,7 @@ func TestServe(t *testing.T) {
 	t.Run("SIGKILL while a stream holds", func(t *testing.T) {
 		t.Parallel()
 		s := p.As("greeter-kill").Serve(t)
-		chat(t, s.Addr)
+		program.Chat(t, program.Client(t, s.Addr))
 		s.Signal(t, syscall.SIGTERM)
 		started := shutdownOf(j, "greeter-kill", check.Started)
 		jaegerd.Await(t, "a checkpoint that names the stream", started, func(tree *timeline.Tree) bool {

@@ -28,14 +28,14 @@ func TestCompose(t *testing.T) {
 
 	// Without the load, so that there is one holder.
 	p.run(t, "up", "--detach", "--no-build", "server")
-	program.Chat(t, "127.0.0.1:50051")
+	program.Chat(t, program.Client(t, "127.0.0.1:50051"))
 	p.run(t, "kill", "-s", "SIGTERM", "server")
 	killed := jaegerd.Await(t, "a checkpoint that names the stream", shutdown(j, nil), held)
 	p.run(t, "kill", "-s", "SIGKILL", "server")
 	tell(t, killed, check.Killed(killed, "rpc Greeter/Chat"))
 
 	p.run(t, "up", "--detach", "--no-build")
-	program.Chat(t, "127.0.0.1:50051")
+	program.Chat(t, program.Client(t, "127.0.0.1:50051"))
 	p.run(t, "stop", "server")
 	tree := jaegerd.Await(t, "the end of the second stop", shutdown(j, killed), finished)
 	tell(t, tree, check.Finished(tree))

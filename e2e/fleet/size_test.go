@@ -6,11 +6,7 @@ import (
 	"syscall"
 	"testing"
 
-	"google.golang.org/grpc"
-	"google.golang.org/grpc/credentials/insecure"
-
 	"github.com/gracetrace/gracetrace/e2e/internal/program"
-	greeterv1 "github.com/gracetrace/gracetrace/proto/greeter/v1"
 )
 
 // What a shutdown costs on the wire: docs/scale.md has the figures that -v shows.
@@ -61,22 +57,9 @@ func (s *sink) want(t *testing.T, spans, bytes int) {
 func crowd(t *testing.T, addr string, conns, streams int) {
 	t.Helper()
 	for range conns {
-		conn, err := grpc.NewClient(addr, grpc.WithTransportCredentials(insecure.NewCredentials()))
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(func() { _ = conn.Close() })
+		client := program.Client(t, addr)
 		for range streams {
-			chat, err := greeterv1.NewGreeterClient(conn).Chat(t.Context())
-			if err != nil {
-				t.Fatal(err)
-			}
-			if err := chat.Send(&greeterv1.ChatRequest{Text: "hello"}); err != nil {
-				t.Fatal(err)
-			}
-			if _, err := chat.Recv(); err != nil {
-				t.Fatal(err)
-			}
+			program.Chat(t, client)
 		}
 	}
 }

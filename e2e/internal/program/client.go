@@ -11,18 +11,23 @@ import (
 	greeterv1 "github.com/gracetrace/gracetrace/proto/greeter/v1"
 )
 
-// Chat leaves a stream open whose handler waits for the client in Recv, as soon as
-// the server is there.
-func Chat(t *testing.T, addr string, options ...grpc.DialOption) {
+// Client is a client with a connection of its own. Its calls wait until the server
+// is there.
+func Client(t *testing.T, addr string) greeterv1.GreeterClient {
 	t.Helper()
-	options = append(options, grpc.WithTransportCredentials(insecure.NewCredentials()),
+	conn, err := grpc.NewClient(addr, grpc.WithTransportCredentials(insecure.NewCredentials()),
 		grpc.WithDefaultCallOptions(grpc.WaitForReady(true)))
-	conn, err := grpc.NewClient(addr, options...)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = conn.Close() })
-	chat, err := greeterv1.NewGreeterClient(conn).Chat(t.Context())
+	return greeterv1.NewGreeterClient(conn)
+}
+
+// Chat leaves a stream open whose handler waits for the client in Recv.
+func Chat(t *testing.T, client greeterv1.GreeterClient) {
+	t.Helper()
+	chat, err := client.Chat(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
