@@ -139,7 +139,14 @@ weave: bin/orchestrion ## Test the compiled-in mode, on the newest grpc-go and o
 	$(ORCHESTRION) $(GO) test -count=1 -run Stories $(TESTFLAGS) ./server
 	GOWORK=off $(ORCHESTRION) $(GO) test -count=1 $(TESTFLAGS) ./weave
 	GOWORK=off $(ORCHESTRION) $(GO) test -count=1 -run Stories $(TESTFLAGS) ./server
+	$(ORCHESTRION) $(GO) test -count=1 $(TESTFLAGS) ./internal/accuracy
+	GOWORK=off $(ORCHESTRION) $(GO) test -count=1 $(TESTFLAGS) ./internal/accuracy
 	cd examples/compiledin && GOWORK=off REQUIRE_WOVEN=1 $(GO) tool orchestrion $(GO) test -count=1 $(TESTFLAGS) ./...
+
+# What is measured is printed: nothing but the order of things is asserted.
+.PHONY: accuracy
+accuracy: bin/orchestrion ## Measure how exact the public hooks are, against grpc's own source (ARGS=-spinning=4)
+	$(ORCHESTRION) $(GO) test -count=1 -timeout 30m -v $(TESTFLAGS) ./internal/accuracy -shutdowns 1000 -kinds $(ARGS)
 
 bin/orchestrion: tools/orchestrion/go.mod tools/orchestrion/go.sum
 	GOWORK=off $(GO) build -C tools/orchestrion -o $(CURDIR)/bin/ tool

@@ -57,6 +57,7 @@ func (s *Server) force(st *stop, l limits) {
 	go func() { // its end is awaited, but not for ever: see forceWait
 		defer close(stopped)
 		s.grpc.Stop()
+		st.trace.Cut()
 	}()
 	if !within(l.stop, stopped) {
 		s.t.Table().CloseConns()

@@ -24,6 +24,7 @@ func suspicious(seed uint64) *timeline {
 	d := dice{rand.New(rand.NewPCG(seed, 2)), nil}
 	d.tl = &timeline{
 		graceful: d.IntN(5) > 0, now: time.Duration(d.IntN(48)) * grid, returned: never, forced: never,
+		cutAll: never,
 	}
 	for range d.IntN(4) {
 		d.listener()

@@ -269,7 +269,7 @@ func (tl *timeline) connWaitEnd(start time.Duration) time.Duration {
 			return never
 		}
 	}
-	return end
+	return tl.letGo(end)
 }
 
 // Left is how many of each kind were still there at a moment.

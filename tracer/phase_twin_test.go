@@ -163,6 +163,7 @@ func random(r *rand.Rand) *timeline {
 	}
 	tl := &timeline{
 		graceful: r.IntN(4) > 0, now: time.Duration(r.IntN(last)) * grid, returned: never, forced: never,
+		cutAll: never,
 	}
 	for range r.IntN(4) {
 		begin := after(time.Duration(r.IntN(8)-4) * grid)

@@ -73,6 +73,7 @@ type Shutdown struct {
 	forced      watch.Instant
 	secured     *secured // nil: nothing was, see secure
 	returned    watch.Instant
+	cutAll      watch.Instant            // see Cut
 	gaveUp      watch.Instant            // zero: the call had returned before what comes after it
 	cancelled   map[uint64]watch.Instant // by RPC
 	streams     watch.Instant            // see StreamsCancelled
@@ -239,6 +240,17 @@ func (s *Shutdown) forcedAt(now watch.Instant) {
 	defer s.mu.Unlock()
 	if s.forced == 0 {
 		s.forced = now
+	}
+}
+
+// Cut is called when the Stop that forced the shutdown has returned, if it does: no
+// connection is left then. Calls after the first do nothing.
+func (s *Shutdown) Cut() {
+	now := s.t.table.Now()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.cutAll == 0 {
+		s.cutAll = now
 	}
 }
 
@@ -409,6 +421,7 @@ func (s *Shutdown) timelineBy(b *builder) *timeline {
 		graceful: s.call.Graceful, unannounced: s.call.unannounced,
 		lead: time.Duration(s.zero - s.begun), leading: !s.called, steps: s.stepLines(b),
 		forced: b.since(s.forced), returned: b.since(s.returned), abandoned: s.gaveUp != 0,
+		cutAll:      b.since(s.cutAll),
 		grpcVersion: s.call.GRPCVersion, inside: s.inside, stops: s.stopLines(b),
 		streamsCancelled: b.since(s.streams), endRecv: s.call.EndRecv,
 	}

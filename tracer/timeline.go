@@ -23,6 +23,7 @@ type timeline struct {
 	now      time.Duration
 	returned time.Duration // grpc's call returned
 	forced   time.Duration // Stop was called on top of GracefulStop
+	cutAll   time.Duration // and returned
 	// lead is how long before the call the shutdown began; leading says that grpc's
 	// stop has not been called yet. Then times count from the start.
 	lead    time.Duration

@@ -54,7 +54,7 @@ type Conn struct {
 	cut        Instant    // closed by us while it shook hands
 	readErr    Instant    // terminal read error
 	closed     Instant    // first Close returned
-	gone       Instant    // first Close that returned after readErr
+	gone       Instant    // see letGoLocked
 	pause      span       // see keepPause
 	longWrite  span       // the first of its kind to end after the handshake wait
 	exchange
@@ -244,10 +244,21 @@ func (c *Conn) Closed() {
 	if c.closed == 0 {
 		c.closed = now
 	}
-	if c.readErr != 0 && c.gone == 0 {
-		c.gone = now
+	if c.readErr != 0 {
+		c.letGoLocked(now)
 	}
 	c.settleLocked()
+}
+
+// letGoLocked stamps when grpc lets go of the connection: its reader and its writer
+// have ended. The first Close after a terminal read error is the reader's. A transport's
+// writer closes once more when it has ended, unless it failed in a Write; if it had sent
+// all that the drain wants of it, it had ended before. c.mu must be held.
+func (c *Conn) letGoLocked(now Instant) {
+	drained := c.finalGoAway != 0 && len(c.streams) == 0
+	if c.gone == 0 || c.transport && !drained {
+		c.gone = now
+	}
 }
 
 // settleLocked takes the connection out of the table once nothing more can

@@ -238,8 +238,8 @@ func (c *Conn) state() ConnState {
 }
 
 // goneLocked is when grpc let go of the connection: as it says itself, or the later
-// of its terminal read error and the first Close that returned after it. Where the
-// reader's end can't be seen (TLS that is not wrapped), the first Close counts.
+// of its terminal read error and the Close after it that tells, see letGoLocked. Where
+// the reader's end can't be seen (TLS that is not wrapped), the first Close counts.
 func (c *Conn) goneLocked() Instant {
 	switch {
 	case c.leaves:

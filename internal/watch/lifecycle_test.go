@@ -94,7 +94,10 @@ func TestConnLeaves(t *testing.T) {
 		steps []step
 		gone  int // index of the step that let go
 	}{
-		{"an idle peer closes: read error, Close, Close", served(readErr, closed, closed), served0 + 1},
+		{"a peer closes: read error, the reader's Close, the writer's", served(readErr, closed, closed), served0 + 2},
+		{"and the writer had ended with the drain", served(goAway, finalGoAway, readErr, closed, closed),
+			served0 + 3},
+		{"Stop: Close, read error, the writer's Close", served(closed, readErr, closed), served0 + 2},
 		{"linger: Close, read error, Close", served(closed, readErr, closed), served0 + 2},
 		{"Close, then a read error, no Close after it", served(closed, readErr), served0 + 1},
 		{"TLS that is not wrapped: one Close, no read error", []step{
@@ -118,7 +121,7 @@ func TestConnLeaves(t *testing.T) {
 		}, 6},
 		{"GOAWAY after it was gone", served(readErr, closed, goAway, finalGoAway), served0 + 1},
 		{"more of everything", served(readErr, closed, readErr, closed, handshakeEnd, closed, goAway),
-			served0 + 1},
+			served0 + 5},
 	} {
 		for _, when := range []string{"at rest", "during a shutdown"} {
 			t.Run(tt.name+", "+when, func(t *testing.T) {

@@ -98,6 +98,9 @@ func (s *Server) allClosingLocked() bool {
 	})
 }
 
+// WatchedSince is when the shutdown began that is being watched; zero: none is.
+func (s *Server) WatchedSince() Instant { return s.watchedSince.get() }
+
 // Draining reports whether a first GOAWAY has left since Watch.
 func (s *Server) Draining() bool { return s.draining.Load() }
 
