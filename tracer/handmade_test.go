@@ -31,7 +31,9 @@ func returnedAt(at time.Duration, changes ...change) *timeline {
 
 // unfinishedAt is a GracefulStop that still lasts.
 func unfinishedAt(now time.Duration, changes ...change) *timeline {
-	tl := &timeline{graceful: true, now: now, returned: never, forced: never, cutAll: never, streamsCancelled: never}
+	tl := &timeline{
+		graceful: true, now: now, returned: never, forced: never, cutAll: never, streamsCancelled: never,
+	}
 	for _, c := range changes {
 		c(tl)
 	}

@@ -24,7 +24,7 @@ func TestLetGo(t *testing.T) {
 		{"its handler had ended", returnedAt(soon, oneListener, last, unary(0, sec)), soon},
 		{"it ran on", returnedAt(soon, oneListener, last, unary(0, soon-ms)), sec},
 		{"Stop does not wait for it", returnedAt(soon, onlyStop, oneListener, last, unary(0, 9*sec)), soon},
-		{"nobody was left to let go of", returnedAt(soon, oneListener, raw(settledAt(sec), goneAt(sec))), sec},
+		{"it had none", returnedAt(soon, oneListener, raw(settledAt(sec), goneAt(sec))), sec},
 		{"it has not returned", unfinishedAt(soon, oneListener, last), sec},
 		{"nor will it", unfinishedAt(soon, oneListener, last, givenUp), sec},
 		{

@@ -79,7 +79,7 @@ func spin(n int) (stop func()) {
 	)
 	for range n {
 		wg.Go(func() {
-			for !over.Load() { //nolint:revive // that is the load
+			for !over.Load() { // that is the load
 			}
 		})
 	}

@@ -61,19 +61,19 @@ func muted() servertest.Policy {
 }
 
 func release(s *scene) {
-	after(moment)
+	<-time.After(moment)
 	close(s.held.release)
 }
 
 func leave(s *scene) {
-	after(moment)
+	<-time.After(moment)
 	for _, c := range s.clients {
 		_ = c.Close()
 	}
 }
 
 func vanish(s *scene) {
-	after(moment)
+	<-time.After(moment)
 	for _, c := range s.clients {
 		_ = c.Abort()
 	}
@@ -97,7 +97,7 @@ var kinds = []kind{
 	{name: "half TLS", most: 20, tls: true, peers: []connect{halfTLS, silent}},
 	{name: "half a preface", most: 20, listeners: 2, peers: []connect{halfPreface, silent, halfTLS}},
 	{name: "forced stop", most: maxConns, streams: 1, then: func(s *scene) {
-		after(moment)
+		<-time.After(moment)
 		s.srv.Stop()
 	}},
 	{name: "Stop", most: maxConns, streams: 1, hard: true},

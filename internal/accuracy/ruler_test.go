@@ -159,3 +159,9 @@ func (*ruler) RegisterService(_ *grpc.Server, sd *grpc.ServiceDesc) *grpc.Servic
 func (*ruler) Serve(_ *grpc.Server, lis net.Listener) (net.Listener, func()) {
 	return lis, func() {}
 }
+
+// ClaimInside implements woven.Sink.
+func (*ruler) ClaimInside(func(), any) {}
+
+// ServeInside implements woven.Sink.
+func (*ruler) ServeInside(_ func(), lis net.Listener) net.Listener { return lis }

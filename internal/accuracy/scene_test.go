@@ -11,7 +11,6 @@ import (
 	"net"
 	"sync"
 	"testing"
-	"time"
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials"
@@ -213,6 +212,3 @@ func (h *held) SayHello(ctx context.Context, _ *greeterv1.SayHelloRequest,
 func (h *held) Watch(_ *greeterv1.WatchRequest, ss greeterv1.Greeter_WatchServer) error {
 	return h.hold(ss.Context())
 }
-
-// after waits for d.
-func after(d time.Duration) { <-time.After(d) }
