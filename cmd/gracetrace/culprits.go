@@ -24,6 +24,7 @@ import (
 const (
 	defaultSince         = time.Hour
 	defaultAnswerTimeout = 30 * time.Second
+	defaultSilence       = time.Minute
 	defaultTop           = 10
 	// ahead is how far the clocks of a fleet may be ahead of ours.
 	ahead = time.Minute
@@ -36,7 +37,7 @@ type culpritsFlags struct {
 	by                           partsValue
 	sort                         orderValue
 	top                          int
-	timeout, failOver            durationValue
+	timeout, failOver, silence   durationValue
 	json, progress               bool
 }
 
@@ -44,18 +45,19 @@ func newCulprits() *cobra.Command {
 	f := culpritsFlags{
 		jaeger: localJaegerUI, ui: os.Getenv(envUI), sort: orderValue{culprits.ByTimeHeld},
 		since: momentValue{ago: defaultSince, text: "1h"}, timeout: durationValue{defaultAnswerTimeout},
+		silence: durationValue{defaultSilence},
 	}
 	cmd := &cobra.Command{
 		Use:   "culprits --service NAME",
-		Short: "Add up what held the shutdowns of a service, of all its processes, in Jaeger",
-		Long: `culprits asks a Jaeger, 2.13 or later, for the shutdowns of a service, and prints
+		Short: "Add up what held a fleet's shutdowns, by what Jaeger has",
+		Long: `culprits asks a Jaeger, 2.13 or later, for the shutdowns of a service. It prints
 how many there were and how they ended; how long each phase took; whom the
 phases blame, by kind, state, method and client, with a link to the worst trace
 of each; and the same by the service's version.
 
 A shutdown whose end was not sent counts as killed if nothing was heard of it
-for a minute, or for two if it had lasted for a minute; before that it still
-runs. The stop of a group of servers counts once.
+for a minute (--silence), for two if it had lasted for one; else it still runs. The stop of a group of
+servers counts once.
 
 --since and --until are a duration before now (90m, 2d), or a time in RFC 3339.
 
@@ -82,13 +84,14 @@ shutdown was forced, killed, or took longer.`,
 	flags.StringVar(&f.version, "service-version", "", "only those of this service.version")
 	flags.Var(&f.since, "since", "those that began since then")
 	flags.Var(&f.until, "until", "and before then (default now)")
-	flags.Var(&f.by, "by", "what tells culprits apart: some of kind,state,method,client")
+	flags.Var(&f.by, "by", "tell culprits apart by some of kind,state,method,client")
 	flags.Var(&f.sort, "sort", "order of the culprits: held or count")
 	flags.IntVar(&f.top, "top", defaultTop, "print so many culprits; --json has all")
-	flags.Var(&f.failOver, "fail-over", "exit with 3 if one was forced, killed, or took longer")
+	flags.Var(&f.failOver, "fail-over", "exit with 3 if one was forced, killed or longer")
+	flags.Var(&f.silence, "silence", "without an end, and silent for so long: killed")
 	flags.BoolVar(&f.json, "json", false, "print JSON")
 	flags.BoolVar(&f.progress, "progress", false, "say how far it is even if stderr is no terminal")
-	flags.StringVar(&f.ui, "ui", f.ui, "`URL` of Jaeger in links (default $"+envUI+", else that of --jaeger)")
+	flags.StringVar(&f.ui, "ui", f.ui, "`URL` of Jaeger in links (default that of --jaeger)")
 	flags.StringVar(&f.ca, "ca", "", "trust the certificates in this PEM `file`")
 	flags.StringVar(&f.headerFile, "header-file", "", "send the headers in this `file`")
 	flags.Var(&f.timeout, "timeout", "of one answer")
@@ -99,7 +102,8 @@ shutdown was forced, killed, or took longer.`,
 func (f *culpritsFlags) query(now time.Time) (*culprits.Query, error) {
 	q := &culprits.Query{
 		Service: f.service, Version: f.version, Now: now, By: f.by.parts, FailOver: f.failOver.d,
-		From: f.since.at(now), To: now.Add(ahead),
+		Silence: f.silence.d,
+		From:    f.since.at(now), To: now.Add(ahead),
 	}
 	if f.until.set() {
 		q.To = f.until.at(now)

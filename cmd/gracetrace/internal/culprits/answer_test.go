@@ -127,7 +127,7 @@ func TestAnswerHostile(t *testing.T) {
 			errMixed.Error()},
 		{"mixed parts", ends(wrap(part(idA, "a"), part(idB, "b"), part(idA, "c"))), false, errMixed.Error()},
 	} {
-		_, err := cut(tt.r, 32<<20)
+		_, err := cut(tt.r, 2<<20)
 		once := again{}
 		if err == nil || !strings.Contains(err.Error(), tt.want) || errors.As(err, &once) != tt.again {
 			t.Errorf("%s: %v\nwant %s", tt.name, err, tt.want)

@@ -36,6 +36,8 @@ type Query struct {
 	// Now is this moment: a shutdown whose end was not sent is killed if it has been
 	// silent for long enough by then.
 	Now time.Time
+	// Silence is how long that is, twice as long for one that had lasted for a minute.
+	Silence time.Duration
 	// UI is where links lead: Jaeger as a browser reaches it.
 	UI string
 	// By are the parts of a culprit that tell it from others. By default, all of

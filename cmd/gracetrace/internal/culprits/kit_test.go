@@ -3,12 +3,15 @@
 package culprits
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"slices"
 	"strconv"
+	"sync"
 	"testing"
 	"time"
 
@@ -33,6 +36,7 @@ type run struct {
 	cut      int
 	scramble bool // the spans in two parts
 	sent     []object
+	encoded  []byte
 }
 
 type phase struct {
@@ -155,12 +159,14 @@ func (r *run) resourceSpans() []any {
 // refuse.
 type fake struct {
 	*httptest.Server
-	runs     []*run
-	modern   bool // 2.20
-	most     int  // max_traces; 0: any number
-	ignores  string
+	runs    []*run
+	modern  bool // 2.20
+	most    int  // max_traces; 0: any number
+	ignores string
+	handler http.HandlerFunc // nil: as Jaeger
+
+	mu       sync.Mutex // guards following, and all that handler does
 	requests int
-	handler  http.HandlerFunc // nil: as Jaeger
 }
 
 func newFake(t *testing.T, runs ...*run) *fake {
@@ -172,6 +178,8 @@ func newFake(t *testing.T, runs ...*run) *fake {
 }
 
 func (f *fake) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
 	f.requests++
 	switch {
 	case f.handler != nil:
@@ -183,6 +191,13 @@ func (f *fake) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	default:
 		f.search(w, r)
 	}
+}
+
+// asked is how many requests there were.
+func (f *fake) asked() int {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.requests
 }
 
 func refuse(w http.ResponseWriter, code int, message string) {
@@ -215,13 +230,13 @@ func (f *fake) search(w http.ResponseWriter, r *http.Request) {
 		refuse(w, http.StatusInternalServerError, "search depth must be greater than 0 and less than max traces")
 		return
 	}
-	list := []any{}
+	list := [][]byte{}
 	for _, run := range slices.Backward(f.runs) {
 		if name := get("service_name"); limit == 0 || name != "" && name != run.service {
 			continue
 		}
 		if run.matches(get("operation_name"), from, to) {
-			list = append(list, run.resourceSpans()...)
+			list = append(list, run.json())
 			limit--
 		}
 	}
@@ -229,7 +244,20 @@ func (f *fake) search(w http.ResponseWriter, r *http.Request) {
 		refuse(w, http.StatusNotFound, "No traces found")
 		return
 	}
-	_, _ = w.Write(encode(object{"result": object{"resourceSpans": list}}))
+	answerWith(w, list)
+}
+
+// json is its resourceSpans, without the brackets.
+func (r *run) json() []byte {
+	if r.encoded == nil {
+		b := encode(r.resourceSpans())
+		r.encoded = b[1 : len(b)-1]
+	}
+	return r.encoded
+}
+
+func answerWith(w io.Writer, list [][]byte) {
+	_, _ = fmt.Fprintf(w, `{"result":{"resourceSpans":[%s]}}`, bytes.Join(list, []byte(",")))
 }
 
 func encode(v any) []byte {
@@ -242,6 +270,10 @@ func encode(v any) []byte {
 
 // matches says whether one of the spans does: both ends of the time count.
 func (r *run) matches(operation string, from, to time.Time) bool {
+	if operation == operationServer { // most often
+		at := r.start.Add(time.Microsecond)
+		return !at.Before(from) && !at.After(to)
+	}
 	return slices.ContainsFunc(r.spans(), func(s object) bool {
 		ns, _ := strconv.ParseInt(s["startTimeUnixNano"].(string), 10, 64)
 		at := time.Unix(0, ns)
@@ -260,7 +292,7 @@ func (f *fake) query(t *testing.T) *Query {
 	t.Cleanup(c.Close)
 	return &Query{
 		Jaeger: c, UI: "http://jaeger:16686", Service: "greeter", From: noon.Add(-time.Hour),
-		To: noon.Add(time.Minute), Now: noon,
+		To: noon.Add(time.Minute), Now: noon, Silence: time.Minute,
 	}
 }
 

@@ -14,11 +14,9 @@ const (
 	maxDuration = tracer.Duration(math.MaxInt64)
 	// maxVersions is how many versions a result names.
 	maxVersions = 50
-	// quiet is for how long a shutdown says nothing that was killed: it tells of itself
-	// each 5 s, and later on up to a minute apart.
-	quiet      = time.Minute
-	quietLater = 2 * time.Minute
-	later      = time.Minute // of its age
+	// later is the age at which a shutdown no longer tells of itself every 5 s, but up to
+	// a minute apart.
+	later = time.Minute
 	// otherNames stands for those of phases and versions that are too many.
 	otherNames = "(others)"
 )
@@ -72,9 +70,9 @@ func (t *tally) outcome(r *tracer.Report) tracer.Outcome {
 	if !r.Unended() {
 		return r.Outcome
 	}
-	limit := quiet
+	limit := t.q.Silence
 	if time.Duration(r.Duration) > later {
-		limit = quietLater
+		limit *= 2
 	}
 	if last := r.Start.Add(time.Duration(r.Duration)); t.q.Now.Sub(last) > limit {
 		return tracer.OutcomeKilled
