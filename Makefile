@@ -101,6 +101,7 @@ e2e: ## Test against a real Jaeger and collector, built from their modules (the 
 	tools/jaeger/build.sh
 	tools/collector/build.sh
 	E2E=1 $(GO) test -count=1 -timeout 20m $(TESTFLAGS) ./e2e/...
+	E2E=1 ROLLOUT=1 $(GO) test -count=1 -timeout 5m $(TESTFLAGS) ./e2e/rollout # has the machine for itself
 
 .PHONY: containers
 containers: ## Run docker-compose.yml in a container engine, from images that are built here without a network

@@ -6,6 +6,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"os"
 	"path/filepath"
 	"runtime"
 	"slices"
@@ -41,9 +42,16 @@ var (
 	}
 )
 
+// envRollout is set where nothing else runs: what a stop can send in its 2 s, and what
+// the command takes, depend on who else has the processors.
+const envRollout = "ROLLOUT"
+
 // TestRollout: what was sent is there, whole, and the command counts it as the traces
 // say, one by one.
 func TestRollout(t *testing.T) {
+	if os.Getenv(envRollout) == "" {
+		t.Skip("needs the machine for itself: make e2e runs it last, with ROLLOUT=1")
+	}
 	j := jaegerd.Start(t)
 	gracetrace := program.Build(t)
 	wire := forward(t, j.OTLP)
