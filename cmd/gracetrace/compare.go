@@ -3,6 +3,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -17,10 +18,12 @@ import (
 
 func newCompare() *cobra.Command {
 	var asJSON bool
+	var jaeger jaegerFlags
 	cmd := &cobra.Command{
 		Use:   "compare A B",
 		Short: "Show what got slower between two shutdowns, and who held it",
-		Long: `compare reads two files, in any format that 'gracetrace report' reads, and
+		Long: `compare reads two files, in any format that 'gracetrace report' reads, or asks a
+Jaeger for traces as that does, by their links or with --jaeger by their ids, and
 prints what changed from A to B: the outcome, RPCs that were cut, phases that
 took longer or shorter and who held them, and what clients met; of groups of
 servers member by member. The most important comes first.
@@ -32,6 +35,7 @@ A difference of at most 100 ms, or 10 % of the longer time, is noise: the
 scheduler explains it. The exit code is 0 whatever changed.`,
 		Example: `  gracetrace compare before.json after.json
   gracetrace compare traces.json#0af7 traces.json#b9c7
+  gracetrace compare before.json "$JAEGER_URL"
   gracetrace compare --json before.json after.json | jq '.changes[0].text'`,
 		Args: func(_ *cobra.Command, args []string) error {
 			switch {
@@ -43,11 +47,11 @@ scheduler explains it. The exit code is 0 whatever changed.`,
 			return nil
 		},
 		RunE: func(cmd *cobra.Command, args []string) error {
-			a, err := readOne(cmd.InOrStdin(), args[0])
+			a, err := readOne(cmd.Context(), cmd.InOrStdin(), &jaeger, args[0])
 			if err != nil {
 				return err
 			}
-			b, err := readOne(cmd.InOrStdin(), args[1])
+			b, err := readOne(cmd.Context(), cmd.InOrStdin(), &jaeger, args[1])
 			if err != nil {
 				return err
 			}
@@ -59,18 +63,22 @@ scheduler explains it. The exit code is 0 whatever changed.`,
 		},
 	}
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print the comparison as JSON")
+	jaeger.add(cmd, "A and B are ids of traces")
 	return cmd
 }
 
-// readOne reads the one shutdown of a file, or the one that is named behind a #.
-func readOne(stdin io.Reader, name string) (*tracer.Report, error) {
+// readOne reads the one shutdown of a file or of a trace in Jaeger, or the one that
+// is named behind a #.
+func readOne(ctx context.Context, stdin io.Reader, jaeger *jaegerFlags, name string) (
+	*tracer.Report, error,
+) {
 	file, id := name, ""
 	if _, err := os.Stat(name); err != nil { // a file's name may have a # in it
 		if before, after, ok := cutLast(name, "#"); ok {
 			file, id = before, after
 		}
 	}
-	reports, err := readReports(stdin, file)
+	reports, err := jaeger.reports(ctx, stdin, file)
 	if err != nil {
 		return nil, err
 	}

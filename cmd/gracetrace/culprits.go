@@ -116,11 +116,7 @@ func (f *culpritsFlags) query(now time.Time) (*culprits.Query, error) {
 	case f.top < 1:
 		return nil, usageError{fmt.Errorf("--top %d: want 1 or more", f.top)}
 	}
-	ui, err := culprits.BaseURL(cmp.Or(f.ui, f.jaeger))
-	if err != nil {
-		return nil, usageError{fmt.Errorf("--ui %w", err)}
-	}
-	q.UI = ui.String()
+	var err error
 	conf := culprits.Config{URL: f.jaeger, Timeout: f.timeout.d}
 	if conf.Headers, err = readJaegerHeaders(f.headerFile); err != nil {
 		return nil, err
@@ -131,6 +127,11 @@ func (f *culpritsFlags) query(now time.Time) (*culprits.Query, error) {
 	if q.Jaeger, err = culprits.NewClient(conf); err != nil {
 		return nil, usageError{fmt.Errorf("--jaeger %w", err)}
 	}
+	ui, err := culprits.BaseURL(cmp.Or(f.ui, f.jaeger))
+	if err != nil {
+		return nil, usageError{fmt.Errorf("--ui %w", err)}
+	}
+	q.UI = ui.String()
 	return q, nil
 }
 

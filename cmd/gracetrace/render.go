@@ -55,13 +55,7 @@ in the file are left out.`,
 			if cmd.Flags().Changed("output") && f.out == "" {
 				return usageError{errors.New("--output is empty: want the name of a file")}
 			}
-			var reports []*tracer.Report
-			var err error
-			if f.jaeger.asks(args[0]) {
-				reports, err = f.jaeger.read(cmd.Context(), args[0])
-			} else {
-				reports, err = readReports(cmd.InOrStdin(), args[0])
-			}
+			reports, err := f.jaeger.reports(cmd.Context(), cmd.InOrStdin(), args[0])
 			if err != nil {
 				return err
 			}
@@ -76,7 +70,7 @@ in the file are left out.`,
 	flags.BoolVar(&f.html, "html", false, "print HTML: one page that needs nothing else")
 	flags.StringVarP(&f.out, "output", "o", "", "write to this `file`, not to stdout")
 	flags.StringVar(&f.trace, "trace", "", "only the shutdown of this trace `id`, or what it begins with")
-	f.jaeger.add(cmd)
+	f.jaeger.add(cmd, "FILE is the id of a trace")
 	return cmd
 }
 

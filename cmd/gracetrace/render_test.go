@@ -5,6 +5,8 @@ package main
 import (
 	"bytes"
 	"context"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
@@ -118,6 +120,16 @@ func TestReport(t *testing.T) {
 	}
 }
 
+// openJaeger answers each question with what is in a file.
+func openJaeger(t *testing.T, file string) string {
+	t.Helper()
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		http.ServeFile(w, r, file)
+	}))
+	t.Cleanup(s.Close)
+	return s.URL
+}
+
 func TestCompare(t *testing.T) {
 	a, b, both := files(t)
 	for name, args := range map[string][]string{
@@ -130,7 +142,12 @@ func TestCompare(t *testing.T) {
 			t.Errorf("%s: %+v", name, r)
 		}
 	}
-	r := gracetraceHere(t, "", "compare", "--json", a, a)
+	link := openJaeger(t, a) + "/trace/" + traceA + "?uiFind=b7ad6b7169203331"
+	r := gracetraceHere(t, "", "compare", link, b)
+	if r.code != exitOK || !strings.Contains(r.stdout, "\n- conn wait took 8.0s longer\n") {
+		t.Errorf("a link: %+v", r)
+	}
+	r = gracetraceHere(t, "", "compare", "--json", a, a)
 	if r.code != exitOK || !strings.Contains(r.stdout, `"changes": []`) {
 		t.Errorf("JSON: %+v", r)
 	}
@@ -145,6 +162,7 @@ func TestReadFailure(t *testing.T) {
 		want []string
 	}{
 		{[]string{"report", missing}, []string{missing, "no such file"}},
+		{[]string{"report", traceA}, []string{traceA, "no such file", "say --jaeger URL"}},
 		{[]string{"report", t.TempDir()}, []string{"is a directory"}},
 		{[]string{"report", "-"}, []string{"standard input: line 1, column 1: want a JSON object"}},
 		{[]string{"report", both, "--trace", "c"}, []string{`--trace "c"`, both, traceA, traceB}},

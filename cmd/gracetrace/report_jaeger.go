@@ -4,7 +4,10 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io"
+	"io/fs"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -19,10 +22,11 @@ type jaegerFlags struct {
 	timeout             durationValue
 }
 
-func (f *jaegerFlags) add(cmd *cobra.Command) {
+// add adds the flags to a command, and says what its arguments are with --jaeger.
+func (f *jaegerFlags) add(cmd *cobra.Command, names string) {
 	f.timeout = durationValue{defaultAnswerTimeout}
 	flags := cmd.Flags()
-	flags.StringVar(&f.url, "jaeger", "", "ask the Jaeger at this `URL`: FILE is the id of a trace")
+	flags.StringVar(&f.url, "jaeger", "", "ask the Jaeger at this `URL`: "+names)
 	flags.StringVar(&f.ca, "ca", "", "of --jaeger: trust the certificates in this PEM `file`")
 	flags.StringVar(&f.headerFile, "header-file", "", "of --jaeger: send the headers in this `file`")
 	flags.Var(&f.timeout, "timeout", "of --jaeger: of one answer")
@@ -32,6 +36,20 @@ func (f *jaegerFlags) add(cmd *cobra.Command) {
 // it is a link.
 func (f *jaegerFlags) asks(name string) bool {
 	return f.url != "" || strings.HasPrefix(name, "http://") || strings.HasPrefix(name, "https://")
+}
+
+// reports reads a file, or standard input, or asks for a trace.
+func (f *jaegerFlags) reports(ctx context.Context, stdin io.Reader, name string) (
+	[]*tracer.Report, error,
+) {
+	if f.asks(name) {
+		return f.read(ctx, name)
+	}
+	reports, err := readReports(stdin, name)
+	if errors.Is(err, fs.ErrNotExist) && culprits.IsTraceID(name) {
+		return nil, fmt.Errorf("%w; for the trace of that id say --jaeger URL", err)
+	}
+	return reports, err
 }
 
 // read asks for the trace of that id or link.

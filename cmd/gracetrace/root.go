@@ -73,7 +73,13 @@ what held it. Start with
 	}
 	root.CompletionOptions.HiddenDefaultCmd = true
 	root.SetVersionTemplate("gracetrace {{.Version}}\n")
-	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
+	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
+		// The flags of a command that is mistyped are unknown to root.
+		if !cmd.HasParent() && cmd.Flags().NArg() > 0 {
+			return knownCommand(cmd, cmd.Flags().Args())
+		}
+		return usageError{err}
+	})
 	root.AddCommand(newDemo(), newReport(), newCompare(), newCulprits(), newRecover(), newServe(), newLoad())
 	root.SetHelpCommand(newHelp())
 	return root

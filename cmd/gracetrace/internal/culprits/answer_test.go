@@ -104,7 +104,7 @@ func TestAnswerHostile(t *testing.T) {
 	}{
 		{"nothing", ends(""), true, "the answer is empty"},
 		{"no result", ends(`{"a":1}`), true, "the answer is empty"},
-		{"a page", ends("<!doctype html>"), false, `not what Jaeger answers: want '{', not "<!doctype html>"`},
+		{"a page", ends("<!doctype html>"), false, `not what Jaeger answers: want '{', not "<!doctype html>"; is it the URL of Jaeger's query`},
 		{"a list", ends(`{"result":[]}`), false, `not what Jaeger answers: want '{', not "[]}"`},
 		{"a text", ends(`{"result":{"resourceSpans":"x"}}`), false, `want '[', not "\"x\"}}"`},
 		{"control characters", ends("{\"result\":\x1b[31m"), false, `want '{', not "\x1b[31m"`},

@@ -76,7 +76,7 @@ func BaseURL(s string) (*url.URL, error) {
 	case u.User != nil:
 		return nil, fmt.Errorf("%q: a user or a password, which would be in every link", legible.URL(s))
 	case u.RawQuery != "", u.ForceQuery, u.Fragment != "":
-		return nil, fmt.Errorf("%q: a query or a fragment", legible.URL(s))
+		return nil, fmt.Errorf("%q: want it without ? and #, as in http://host:port", legible.URL(s))
 	}
 	u.Path, u.RawPath = strings.TrimRight(u.Path, "/"), ""
 	return u, nil
@@ -126,6 +126,9 @@ func (c *Client) retry(ctx context.Context, try func() error) error {
 	}
 }
 
+// askURL is asked where somebody else than Jaeger's query service has answered.
+const askURL = "is it the URL of Jaeger's query service, which is on port 16686 by default?"
+
 // errNoTraces is how the API says that a search found nothing.
 var errNoTraces = errors.New("no traces found")
 
@@ -171,7 +174,10 @@ func (*Client) failed(ctx context.Context, err error) error {
 		return again{context.Cause(ctx)}
 	}
 	if wrong := (*url.Error)(nil); errors.As(err, &wrong) {
-		return wrong.Err
+		err = wrong.Err
+	}
+	if strings.Contains(err.Error(), "malformed HTTP response") { // net/http has no error of its own
+		return fmt.Errorf("%w; %s", err, askURL)
 	}
 	return err
 }
@@ -184,8 +190,7 @@ func (c *Client) refused(resp *http.Response) error {
 	case code == http.StatusNotFound && ours:
 		return errNoTraces
 	case code == http.StatusNotFound:
-		return fmt.Errorf("%s has no /api/v3: is it the URL of Jaeger's query service? (404: %s)",
-			c.base, text)
+		return fmt.Errorf("%s has no /api/v3: %s (404: %s)", c.base, askURL, text)
 	case code >= 300 && code < 400:
 		return fmt.Errorf("%s wants us elsewhere, %s: name that URL, or send a token",
 			c.base, legible.Text(legible.URL(resp.Header.Get("Location")), maxErrorBody))

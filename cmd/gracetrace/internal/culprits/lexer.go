@@ -43,8 +43,12 @@ func (l *lexer) want(what byte) error {
 	}
 	if c != what {
 		start, _ := l.in.Peek(40) // what there is of it
-		return fmt.Errorf("not what Jaeger answers: want %q, not %q",
+		err := fmt.Errorf("not what Jaeger answers: want %q, not %q",
 			what, strings.ToValidUTF8(string(start), "�"))
+		if c == '<' { // a page, such as Jaeger's own UI
+			err = fmt.Errorf("%w; %s", err, askURL)
+		}
+		return err
 	}
 	_, err = l.in.ReadByte()
 	return err

@@ -146,11 +146,11 @@ func TestTroubled(t *testing.T) {
 		{"no Jaeger", func(_ int, w http.ResponseWriter) bool {
 			http.Error(w, "<h1>404</h1>", http.StatusNotFound)
 			return true
-		}, "is it the URL of Jaeger's query service? (404: <h1>404</h1>)"},
+		}, "is it the URL of Jaeger's query service, which is on port 16686 by default? (404: <h1>404</h1>)"},
 		{"a page", func(_ int, w http.ResponseWriter) bool {
 			fmt.Fprint(w, "<!doctype html>")
 			return true
-		}, `not what Jaeger answers: want '{', not "<!doctype html>"`},
+		}, `not what Jaeger answers: want '{', not "<!doctype html>"; is it the URL of Jaeger's query`},
 		{"wrong types", func(_ int, w http.ResponseWriter) bool {
 			fmt.Fprint(w, wrap(`{"scopeSpans":[{"spans":[{"traceId":"1","startTimeUnixNano":{}}]}]}`))
 			return true
@@ -304,8 +304,8 @@ func TestBaseURL(t *testing.T) {
 		"localhost:16686":       "want http://host:port",
 		"ftp://jaeger":          "want http://host:port",
 		"http://u:secret@j:1":   "a user or a password",
-		"http://j/?key=secret":  "a query or a fragment",
-		"http://j/#x":           "a query or a fragment",
+		"http://j/?key=secret":  "want it without ? and #",
+		"http://j/#x":           "want it without ? and #",
 		"http://j:16686/a/b///": "",
 	} {
 		u, err := BaseURL(in)

@@ -94,11 +94,19 @@ func (r *Result) phaseTable(b *strings.Builder) {
 	b.WriteByte('\n')
 	row(b, "phase", "stops", "p50", "p95", "max")
 	for _, p := range append([]Phase{{Name: "all", Times: r.Duration}}, r.Phases...) {
-		row(b, p.Name, grouped(p.Shutdowns), p.P50.String(), p.P95.String(), p.Max.String())
+		row(b, p.Name, append([]string{grouped(p.Shutdowns)}, p.cells()...)...)
 	}
 	if n := r.Duration.Open; n > 0 {
 		hang(b, "", fmt.Sprintf("Of %s the end is not known: they took at least so long.", grouped(n)))
 	}
+}
+
+// cells are p50, p95 and max of a table: nothing is not 0.
+func (t *Times) cells() []string {
+	if t.Shutdowns == 0 {
+		return []string{"-", "-", "-"}
+	}
+	return []string{t.P50.String(), t.P95.String(), t.Max.String()}
 }
 
 func (r *Result) culpritTable(b *strings.Builder, opts TextOptions) {
@@ -143,13 +151,24 @@ func (c *Culprit) write(b *strings.Builder) {
 	b.WriteString(indent + c.Worst.URL + "\n")
 }
 
-// name is the culprit but its client.
+// name is the culprit but its client. Where it is too long it goes without the
+// package of its method, as in a report's timeline: the link has it.
 func (c *Culprit) name() string {
-	s := strings.TrimSpace(c.Kind + " " + c.Method)
-	if s != "" && c.State != "" {
-		s += ", "
+	name := func(method string) string {
+		s := strings.TrimSpace(c.Kind + " " + method)
+		if s != "" && c.State != "" {
+			s += ", "
+		}
+		return cmp.Or(s+c.State, "any")
 	}
-	return cmp.Or(s+c.State, "any")
+	if whole := name(c.Method); column.Width(whole) <= nameColumn {
+		return whole
+	}
+	service, method, _ := strings.Cut(c.Method, "/")
+	if method == "" {
+		return name(c.Method)
+	}
+	return name(service[strings.LastIndex(service, ".")+1:] + "/" + method)
 }
 
 func (r *Result) versionTable(b *strings.Builder) {
@@ -169,8 +188,8 @@ func (r *Result) versionTable(b *strings.Builder) {
 	line("version", "stops", "forced", "killed", "p50", "p95", "max")
 	for i := range r.Versions {
 		v := &r.Versions[i]
-		line(cmp.Or(v.Name, "(none)"), grouped(v.All), grouped(v.Forced), grouped(v.Killed),
-			v.Duration.P50.String(), v.Duration.P95.String(), v.Duration.Max.String())
+		line(cmp.Or(v.Name, "(none)"), append([]string{grouped(v.All), grouped(v.Forced),
+			grouped(v.Killed)}, v.Duration.cells()...)...)
 	}
 }
 
@@ -187,7 +206,7 @@ func (r *Result) overLine(b *strings.Builder) {
 
 // Text says how many broke the limit.
 func (o *Over) Text() string {
-	return fmt.Sprintf("%s over the limit: %s forced, %s killed, %s longer than %s",
+	return fmt.Sprintf("%s over the limit: %s forced, %s killed, %s of the rest longer than %s",
 		amount(o.Shutdowns, "shutdown"), grouped(o.Forced), grouped(o.Killed), grouped(o.Longer), o.Limit)
 }
 

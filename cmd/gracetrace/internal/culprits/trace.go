@@ -19,6 +19,9 @@ import (
 // aTrace is the id of one as Jaeger's UI shows it; zeros at its beginning may be missing.
 var aTrace = regexp.MustCompile(`^[0-9a-fA-F]{1,32}$`)
 
+// IsTraceID reports whether a text has as many digits as a trace's id.
+func IsTraceID(s string) bool { return len(s) == 2*len(traceID{}) && aTrace.MatchString(s) }
+
 // SplitLink takes a link to a trace in Jaeger's UI apart: the URL of Jaeger, and the
 // trace's id.
 func SplitLink(link string) (jaeger, id string, err error) {
