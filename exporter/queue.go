@@ -215,11 +215,16 @@ func (q *queue) waiting() bool {
 func (q *queue) idle() bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	done := q.sent
-	for _, n := range q.lost {
-		done += n
+	return q.pending() == 0
+}
+
+// pending is how many spans wait or are in flight. q.mu must be held.
+func (q *queue) pending() int {
+	n := q.emitted - q.sent
+	for _, lost := range q.lost {
+		n -= lost
 	}
-	return done == q.emitted
+	return n
 }
 
 // count settles a lane's batch, of which lost spans did not arrive. taken says that
@@ -305,7 +310,7 @@ func (q *queue) answered() {
 func (q *queue) result(opened time.Time) Result {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	r := Result{Sent: q.sent, Err: q.err}
+	r := Result{Sent: q.sent, Pending: q.pending(), Err: q.err}
 	if len(q.lost) > 0 {
 		r.Lost = maps.Clone(q.lost)
 	}

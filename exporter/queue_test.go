@@ -6,6 +6,7 @@ import (
 	"context"
 	"strings"
 	"testing"
+	"testing/synctest"
 
 	"go.opentelemetry.io/otel/attribute"
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
@@ -69,4 +70,22 @@ func TestSizesAreEstimatedFromAbove(t *testing.T) {
 			}
 		})
 	}
+}
+
+func TestPendingUntilFlushHasEnded(t *testing.T) {
+	exp := &fake{export: func(ctx context.Context, _ int, _ []sdktrace.ReadOnlySpan) error {
+		<-ctx.Done()
+		return ctx.Err()
+	}}
+	bubble(t, exp, func(t *testing.T, s *Session) {
+		s.Emit(span(1, "a"))
+		synctest.Wait() // a is on its way
+		s.Emit(span(2, "b"))
+		if r := s.Result(); r.Pending != 2 || r.Sent != 0 || r.Lost != nil {
+			t.Errorf("before the flush: %+v, want 2 pending", r)
+		}
+		if r := s.Flush(t.Context()); r.Pending != 0 || r.Lost[lostTimeout] != 2 {
+			t.Errorf("after the flush: %+v, want 2 lost", r)
+		}
+	})
 }

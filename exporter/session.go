@@ -46,7 +46,7 @@ type Session struct {
 }
 
 // Result is what became of a session's spans. Every span given to Emit is in
-// Sent, in Spooled or in Lost.
+// Sent, in Spooled, in Lost or, until Flush has ended, in Pending.
 type Result struct {
 	// Sent is the number of spans that the collector took.
 	Sent int
@@ -59,6 +59,8 @@ type Result struct {
 	// "after flush"; with a spool "spool" if that could not keep it either. It is
 	// nil when nothing was lost.
 	Lost map[string]int
+	// Pending is the number of spans that wait, or are on their way.
+	Pending int
 	// Err is the last error for which spans were not sent.
 	Err error
 	// GoneAt is when, since Open, a collector that had answered went away for
@@ -143,8 +145,7 @@ func (s *Session) Flush(ctx context.Context) Result {
 // nothing is lost.
 func (s *Session) Lost() map[string]int { return s.Result().Lost }
 
-// Result is what has become of the spans by now. What waits, or is on its way, is in
-// none of its accounts. It never blocks.
+// Result is what has become of the spans by now. It never blocks.
 func (s *Session) Result() Result {
 	if s.owner == nil {
 		return Result{}

@@ -123,7 +123,7 @@ func (r *Report) facts() []htmlFact {
 	add("Call", call)
 	add("grpc-go", r.GRPC)
 	add("Trace", r.TraceID)
-	if s := r.Spans; s.Sent > 0 || s.Spooled > 0 || len(s.Lost) > 0 {
+	if s := r.Spans; s.Sent > 0 || s.Spooled > 0 || s.Pending > 0 || len(s.Lost) > 0 {
 		add("Spans", s.words())
 	}
 	return facts
@@ -133,6 +133,9 @@ func (s *SpanCount) words() string {
 	words := []string{fmt.Sprintf("%d sent", s.Sent)}
 	if s.Spooled > 0 {
 		words = append(words, fmt.Sprintf("%d in the spool", s.Spooled))
+	}
+	if s.Pending > 0 {
+		words = append(words, fmt.Sprintf("%d pending", s.Pending))
 	}
 	for _, reason := range slices.Sorted(maps.Keys(s.Lost)) {
 		words = append(words, fmt.Sprintf("%d lost (%s)", s.Lost[reason], reason))

@@ -149,6 +149,9 @@ type SpanCount struct {
 	// Spooled counts those that are kept for the next start.
 	Spooled int            `json:"spooled,omitempty"`
 	Lost    map[string]int `json:"lost,omitempty"` // by reason
+	// Pending counts those of which nothing was known yet when time was up: the
+	// process may have ended before they were sent.
+	Pending int `json:"pending,omitempty"`
 	// Summarised counts the holders that share a summary span.
 	Summarised int `json:"summarised,omitempty"`
 }

@@ -182,8 +182,11 @@ func lostLines(n SpanCount) []string {
 	if n.Spooled > 0 {
 		sent += fmt.Sprintf(", %d in the spool", n.Spooled)
 	}
+	if n.Pending > 0 {
+		sent += fmt.Sprintf(", %d pending", n.Pending)
+	}
 	switch {
-	case lost == 0 && n.Spooled == 0:
+	case lost == 0 && n.Spooled == 0 && n.Pending == 0:
 		return nil
 	case lost == 0:
 		return []string{sent}

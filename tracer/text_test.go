@@ -142,7 +142,7 @@ func everything() *Report {
 		{Offset: Duration(3 * sec), Method: "greeter.v1.Greeter/Chat", Function: "greeter.(*server).Chat", Source: "greeter.go:88", Handlers: 2, Text: "frames"},
 		{Offset: Duration(9 * sec), Handlers: 1},
 	}
-	r.Spans = SpanCount{Sent: 20, Lost: map[string]int{"timeout": 3, "queue full": 1}}
+	r.Spans = SpanCount{Sent: 20, Pending: 5, Lost: map[string]int{"timeout": 3, "queue full": 1}}
 	return r
 }
 
@@ -173,7 +173,7 @@ story:   at 1.0s: conn wait for 1.0s so far: handshake from 10.0.0.1:40001 has
 stacks:  at 3.0s: 2 handlers of greeter.v1.Greeter/Chat in
            greeter.(*server).Chat at greeter.go:88
          at 9.0s: 1 goroutine
-spans:   20 sent, 4 lost (1 queue full, 3 timeout)
+spans:   20 sent, 5 pending, 4 lost (1 queue full, 3 timeout)
 `
 	if diff := cmp.Diff(want, below); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
