@@ -101,6 +101,9 @@ func (e *entry) servedInside() bool {
 // asserts the type of the connections, and refuses all RPCs on others.
 func ofXDS(lis net.Listener) bool {
 	t := reflect.TypeOf(lis)
-	return t.Kind() == reflect.Pointer && t.Elem().Name() == "listenerWrapper" &&
-		strings.HasPrefix(t.Elem().PkgPath(), "google.golang.org/grpc/")
+	return t.Kind() == reflect.Pointer && namedByXDS(t.Elem().PkgPath(), t.Elem().Name())
+}
+
+func namedByXDS(pkg, typ string) bool {
+	return typ == "listenerWrapper" && strings.HasPrefix(pkg, "google.golang.org/grpc/")
 }

@@ -4,6 +4,8 @@ package weave
 
 import (
 	"net"
+	"path/filepath"
+	"regexp"
 	"slices"
 	"testing"
 	"testing/synctest"
@@ -87,6 +89,25 @@ func TestOfXDS(t *testing.T) {
 	lis := servertest.Listen()
 	if ofXDS(lis) || ofXDS(&wrapping{lis}) || ofXDS(listenerWrapper{lis}) || ofXDS(&listenerWrapper{lis}) {
 		t.Error("a listener of another package is taken for xds's")
+	}
+}
+
+// TestOfXDSInGRPC looks for that type in the source of the grpc that this is tested
+// with, the newest and the oldest: by another name every RPC of such a server would
+// fail.
+func TestOfXDSInGRPC(t *testing.T) {
+	root := grpcSource(t)
+	files, err := filepath.Glob(filepath.Join(root, "*", "*", "server", "listener_wrapper.go"))
+	if err != nil || len(files) != 1 {
+		t.Fatalf("xds makes its listener in %v, %v, want one file", files, err)
+	}
+	dir, err := filepath.Rel(root, filepath.Dir(files[0]))
+	if err != nil {
+		t.Fatal(err)
+	}
+	made := regexp.MustCompile(`(?s)func NewListenerWrapper\(.*?&(\w+)\{`).FindStringSubmatch(read(t, files[0]))
+	if made == nil || !namedByXDS("google.golang.org/grpc/"+filepath.ToSlash(dir), made[1]) {
+		t.Errorf("xds makes %v in %s, which is not known", made, dir)
 	}
 }
 

@@ -105,11 +105,7 @@ func TestOtelcHasThePoints(t *testing.T) {
 // tested with, the newest and the oldest: receivers' names, too, on which otelc's
 // rules rely, and the statements that wait.
 func TestFunctionsAreInGRPC(t *testing.T) {
-	out, err := exec.CommandContext(t.Context(), "go", "list", "-m", "-f", "{{.Dir}}", "google.golang.org/grpc").Output()
-	if err != nil {
-		t.Fatal(err)
-	}
-	root := strings.TrimSpace(string(out))
+	root := grpcSource(t)
 	receivers := map[string]string{"*Server": "s", "*http2Server": "t", "*GRPCServer": "s"}
 	for _, f := range inOtelc(t) {
 		dir := filepath.Join(root, strings.TrimPrefix(f.pkg, "google.golang.org/grpc"))
@@ -127,6 +123,16 @@ func TestFunctionsAreInGRPC(t *testing.T) {
 			}
 		}
 	}
+}
+
+// grpcSource is the folder of the grpc that this is tested with.
+func grpcSource(t *testing.T) string {
+	t.Helper()
+	out, err := exec.CommandContext(t.Context(), "go", "list", "-m", "-f", "{{.Dir}}", "google.golang.org/grpc").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return strings.TrimSpace(string(out))
 }
 
 // find returns what a function's receiver is called, and its text.
