@@ -24,12 +24,20 @@ func TestLetGo(t *testing.T) {
 		{"its handler had ended", returnedAt(soon, oneListener, last, unary(0, sec)), soon},
 		{"it ran on", returnedAt(soon, oneListener, last, unary(0, soon-ms)), sec},
 		{"Stop does not wait for it", returnedAt(soon, onlyStop, oneListener, last, unary(0, 9*sec)), soon},
+		{"unless it was told to", returnedAt(soon, onlyStop, oneListener, last, unary(0, soon-ms)), sec},
+		{
+			"for which a moment is too short",
+			returnedAt(sec+letGoAlone, onlyStop, oneListener, last, unary(0, sec+ms)), sec + letGoAlone,
+		},
 		{"it had none", returnedAt(soon, oneListener, raw(settledAt(sec), goneAt(sec))), sec},
 		{"it has not returned", unfinishedAt(soon, oneListener, last), sec},
 		{"nor will it", unfinishedAt(soon, oneListener, last, givenUp), sec},
 		{
 			"forced: that Stop returns before, which waits for no handler",
 			returnedAt(9*sec, oneListener, last, unary(0, 9*sec), forcedAt(sec/2), cutAt(soon)), soon,
+		}, {
+			"forced, and told to wait for handlers",
+			returnedAt(9*sec, oneListener, last, unary(0, soon-ms), forcedAt(sec/2), cutAt(soon)), sec,
 		}, {
 			"forced, and it has not returned",
 			returnedAt(9*sec, oneListener, last, unary(0, 9*sec), forcedAt(sec/2)), sec,

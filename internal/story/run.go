@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"os"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -35,7 +36,11 @@ var tlsBytes = regexp.MustCompile(`( |bytes_read=)[0-9]{3,}( bytes read|\n)`)
 var sourceLine = regexp.MustCompile(`\.go:[0-9]+`)
 
 // Run runs every story below a folder, each in a bubble of its own.
+// Where grpc-go must be instrumented, and is not, they fail: nearly all would pass.
 func Run(t *testing.T, folder string) {
+	if os.Getenv("REQUIRE_WOVEN") != "" && len(woven.Points()) == 0 {
+		t.Fatal("REQUIRE_WOVEN is set, and grpc-go is not instrumented: see make weave")
+	}
 	datadriven.Walk(t, folder, func(t *testing.T, path string) {
 		skip(t, path)
 		synctest.Test(t, func(t *testing.T) {

@@ -208,7 +208,7 @@ func (c *Conn) WriteBegin() { c.writeSince.Store(int64(c.srv.Now())) }
 func (c *Conn) WriteEnd(n int) {
 	if c.srv.watchedSince.get() != 0 {
 		c.keepWrite()
-		if c.unflushed.get() != 0 {
+		if n > 0 && c.unflushed.get() != 0 {
 			c.flushed()
 		}
 	}

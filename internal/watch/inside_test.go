@@ -16,6 +16,7 @@ func drain(l *lifecycle)       { l.conn.GoAwayQueued() }
 func closing(l *lifecycle)     { l.conn.Closing() }
 func left(l *lifecycle)        { l.conn.Left() }
 func write(l *lifecycle)       { l.conn.WriteBegin(); l.conn.WriteEnd(9) }
+func writeFails(l *lifecycle)  { l.conn.WriteBegin(); l.conn.WriteEnd(0) }
 func wait(d time.Duration) step {
 	return func(*lifecycle) { time.Sleep(d) } // of the bubble's
 }
@@ -93,6 +94,7 @@ func TestInsideGoAways(t *testing.T) {
 		{"queued", []step{drain}, exchange{}},
 		{"in the write buffer", []step{drain, handsGoAway}, exchange{}},
 		{"has left", []step{drain, handsGoAway, write}, exchange{GoAway: 3}},
+		{"a Write that failed has not brought it", []step{drain, handsGoAway, writeFails}, exchange{}},
 		{"a Write before it has not brought it", []step{drain, write, handsGoAway}, exchange{}},
 		{"acknowledged", []step{drain, handsGoAway, write, handsGoAway}, exchange{3, 4, 4}},
 		{
