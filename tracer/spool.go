@@ -109,5 +109,7 @@ func (t *Tracer) recoverLeft(ctx context.Context, left *spool.Left) {
 
 // spanCount is what became of a shutdown's spans.
 func spanCount(r exporter.Result, summarised int) SpanCount {
-	return SpanCount{Sent: r.Sent, Spooled: r.Spooled, Lost: r.Lost, Pending: r.Pending, Summarised: summarised}
+	return SpanCount{
+		Sent: r.Sent, Spooled: r.Spooled, Lost: r.Lost, Pending: r.Pending, Summarised: summarised,
+	}
 }
