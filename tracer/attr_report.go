@@ -8,6 +8,7 @@ import "strings"
 const (
 	keyServiceName    = "service.name"
 	keyServiceVersion = "service.version"
+	keyInstanceID     = "service.instance.id" // another one for each process
 )
 
 // Attribute keys that let a report be read back from its spans.

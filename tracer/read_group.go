@@ -41,7 +41,7 @@ func (t *readTrace) groups() (groups []*readGroup, rest *readTrace) {
 	sortSpans(started)
 	for _, root := range roots {
 		var begun *readSpan
-		if i := nearest(started, root.start+1); i >= 0 {
+		if i := nearest(started, root.process, root.start+1); i >= 0 {
 			begun = started[i]
 			started = slices.Delete(started, i, i+1)
 		}
@@ -89,7 +89,7 @@ func (t *readTrace) groupOf(s *readSpan, groups []*readGroup) (found *readGroup)
 		switch {
 		case top == g.root, top == g.started:
 			return g
-		case s.text(keyMember) == "" || s.service != g.r.Service:
+		case s.text(keyMember) == "" || s.service != g.r.Service || s.process != g.process:
 		case found == nil || g.base <= s.start && g.base > found.base:
 			found = g
 		}

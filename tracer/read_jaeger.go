@@ -72,8 +72,9 @@ func (s *jaegerSpan) read(processes map[string]jaegerProcess) (*readSpan, error)
 	process := processes[s.ProcessID]
 	out := &readSpan{
 		trace: spanIDText(s.TraceID, 16), id: spanIDText(s.SpanID, 8), name: s.Name,
-		service: process.Service, version: process.version(),
-		start: clampTime(int64(s.Start)), attrs: make(map[string]any, len(s.Tags)),
+		service: process.Service, version: process.tag(keyServiceVersion),
+		process: process.tag(keyInstanceID),
+		start:   clampTime(int64(s.Start)), attrs: make(map[string]any, len(s.Tags)),
 	}
 	out.end = clampTime(out.start + int64(min(max(s.Duration, 0), maxMoment)))
 	for _, ref := range s.References {
@@ -93,9 +94,9 @@ func (s *jaegerSpan) read(processes map[string]jaegerProcess) (*readSpan, error)
 	return out, nil
 }
 
-func (p *jaegerProcess) version() string {
+func (p *jaegerProcess) tag(key string) string {
 	for i := range p.Tags {
-		if tag := &p.Tags[i]; tag.Key == keyServiceVersion {
+		if tag := &p.Tags[i]; tag.Key == key {
 			return unquoted(tag.Value)
 		}
 	}

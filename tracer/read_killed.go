@@ -53,7 +53,9 @@ func (b *rebuilder) killed(orphans map[string][]*readSpan) *Report {
 		r.Duration = max(r.Duration, c.Offset)
 	}
 	for _, s := range b.spans { // whatever ended, the process was there
-		r.Duration = max(r.Duration, b.at(s.end))
+		if s.process == b.process { // others may share the trace: WithParent
+			r.Duration = max(r.Duration, b.at(s.end))
+		}
 	}
 	b.openPhase()
 	r.Verdict = b.killedVerdict(ended)
@@ -70,7 +72,7 @@ func (b *rebuilder) ours(orphans map[string][]*readSpan) []*readSpan {
 		}
 	}
 	sortSpans(first)
-	if i := nearest(first, b.started.start); i >= 0 {
+	if i := nearest(first, b.process, b.started.start); i >= 0 {
 		return orphans[first[i].parent]
 	}
 	return nil
@@ -150,7 +152,8 @@ func (b *rebuilder) released(phase Phase) (hs []holder) {
 			continue
 		}
 		for _, s := range b.below(parent) {
-			if Phase(s.text(keyPhase)) == phase && !s.isPhase() && s.text(keyKind) != "" {
+			if s.process == b.process && Phase(s.text(keyPhase)) == phase && !s.isPhase() &&
+				s.text(keyKind) != "" {
 				h := b.holder(s)
 				h.children = b.holders(s.id, 1)
 				hs = append(hs, h)

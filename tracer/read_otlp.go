@@ -96,13 +96,14 @@ func (in *input) otlp(at, end int) error {
 		resource := otlpAttributes(rs.Resource.Attributes)
 		service, _ := resource[keyServiceName].(string)
 		version, _ := resource[keyServiceVersion].(string)
+		process, _ := resource[keyInstanceID].(string)
 		for _, ss := range rs.ScopeSpans {
 			for j := range ss.Spans {
 				s := &ss.Spans[j]
 				in.spans.add(&readSpan{
 					trace: spanIDText(s.TraceID, 16), id: spanIDText(s.SpanID, 8),
 					parent: spanIDText(s.Parent, 8), name: s.Name,
-					service: service, version: version,
+					service: service, version: version, process: process,
 					start: clampTime(int64(s.Start) / 1000), end: clampTime(int64(s.End) / 1000),
 					attrs: otlpAttributes(s.Attributes),
 				})

@@ -52,7 +52,7 @@ func (t *readTrace) shutdowns() (all []*rebuilder) {
 	for _, root := range roots {
 		b := t.builder(root, root.start)
 		b.root = root
-		if i := nearest(started, root.start+1); i >= 0 {
+		if i := nearest(started, root.process, root.start+1); i >= 0 {
 			b.started = started[i]
 			started = slices.Delete(started, i, i+1)
 		}
@@ -74,12 +74,12 @@ func (b *rebuilder) report() *Report {
 	return b.killed(b.orphans())
 }
 
-// nearest is the place of the span that starts closest to a moment, or -1.
-func nearest(list []*readSpan, at int64) int {
+// nearest is the place of the process's span that starts closest to a moment, or -1.
+func nearest(list []*readSpan, process string, at int64) int {
 	best := -1
 	distance := func(i int) int64 { return max(list[i].start-at, at-list[i].start) }
 	for i := range list {
-		if best < 0 || distance(i) < distance(best) {
+		if list[i].process == process && (best < 0 || distance(i) < distance(best)) {
 			best = i
 		}
 	}
@@ -90,6 +90,7 @@ func nearest(list []*readSpan, at int64) int {
 type rebuilder struct {
 	*readTrace
 	base    int64     // the call
+	process string    // that it was in
 	root    *readSpan // nil: its end never came
 	started *readSpan // nil: not sent, or lost
 	r       *Report
@@ -100,7 +101,7 @@ type rebuilder struct {
 // that says it has started.
 func (t *readTrace) builder(s *readSpan, base int64) *rebuilder {
 	return &rebuilder{
-		readTrace: t, base: base, stacks: make(map[Stack]*readStack),
+		readTrace: t, base: base, process: s.process, stacks: make(map[Stack]*readStack),
 		r: &Report{
 			Version: 1, Service: s.service, ServiceVersion: s.version, TraceID: t.id, Call: s.text(keyCall),
 			Start: time.UnixMicro(base).UTC(), GRPC: s.text(keyGRPC),

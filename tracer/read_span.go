@@ -21,6 +21,7 @@ type readSpan struct {
 	trace, id, parent string // hexadecimal
 	name, service     string
 	version           string // of the service
+	process           string // service.instance.id; "": not told
 	start, end        int64
 	attrs             map[string]any // string, bool, int64, float64 or []string
 }
