@@ -48,8 +48,12 @@ type collector struct {
 // extent is when the first and the last shutdown of a trace began, in µs since 1970.
 type extent struct{ first, last int64 }
 
-// anywhere is the extent of a trace whose shutdowns are not known.
-var anywhere = extent{first: -1 << 62, last: 1 << 62}
+// Extents of traces whose shutdowns are not known: of one that cannot be read, and of
+// one that has none.
+var (
+	anywhere   = extent{first: -1 << 62, last: 1 << 62}
+	noShutdown = extent{first: -1 << 61, last: 1 << 61}
+)
 
 func newCollector(q *Query) *collector {
 	return &collector{q: q, seen: make(map[traceID]extent), tally: newTally(q)}
@@ -159,7 +163,7 @@ func (a *answer) trace(t trace) error {
 		return a.ignored(fmt.Sprintf("asked for shutdowns from %s on for %s it answers one of %s",
 			moment(a.from), a.to.Sub(a.from), moment(time.UnixMicro(e.first))))
 	}
-	if e == anywhere {
+	if e == noShutdown {
 		a.others++
 	}
 	return nil
@@ -177,9 +181,9 @@ func (a *answer) read(t trace) (extent, error) {
 	if err != nil {
 		if strings.HasPrefix(err.Error(), "no shutdown in it") {
 			a.foreign++
-		} else {
-			a.unreadable(t.id, legible.Text(err.Error(), maxErrorBody))
+			return noShutdown, nil
 		}
+		a.unreadable(t.id, legible.Text(err.Error(), maxErrorBody))
 		return anywhere, nil
 	}
 	e := extent{first: anywhere.last, last: anywhere.first}

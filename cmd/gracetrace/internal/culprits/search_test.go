@@ -151,10 +151,6 @@ func TestTroubled(t *testing.T) {
 			fmt.Fprint(w, "<!doctype html>")
 			return true
 		}, `not what Jaeger answers: want '{', not "<!doctype html>"; is it the URL of Jaeger's query`},
-		{"wrong types", func(_ int, w http.ResponseWriter) bool {
-			fmt.Fprint(w, wrap(`{"scopeSpans":[{"spans":[{"traceId":"1","startTimeUnixNano":{}}]}]}`))
-			return true
-		}, "none of the traces that it answers is a shutdown"},
 	} {
 		f := newFake(t, fleet()...)
 		n := 0
@@ -173,6 +169,32 @@ func TestTroubled(t *testing.T) {
 		case err != nil && (len(err.Error()) > 2*maxErrorBody || !utf8.ValidString(err.Error())):
 			t.Errorf("%s: %q", tt.name, err)
 		}
+	}
+}
+
+// TestUnreadable: one trace that cannot be read, with no other beside it in its window, is
+// not the end of all others.
+func TestUnreadable(t *testing.T) {
+	runs := many(150, sec)
+	odd := &run{id: idA, service: "greeter", start: noon.Add(-50 * time.Minute), outcome: "graceful"}
+	odd.sent = odd.send()
+	odd.sent[0]["attributes"] = 7
+	r := collect(t, newFake(t, append(runs, odd)...).query(t))
+	if r.Counts.All != 150 || r.Complete || r.Search.Unreadable != 1 ||
+		!strings.Contains(r.Incomplete[0], "trace "+idA+" is not counted: ") {
+		t.Errorf("%+v, %+v, %q", r.Counts, r.Search, r.Incomplete)
+	}
+}
+
+// TestAllTimes: a time before any clock and one after all have an end.
+func TestAllTimes(t *testing.T) {
+	q := newFake(t, many(3, sec)...).query(t)
+	q.From, q.To = time.Time{}, time.Date(9999, 12, 31, 0, 0, 0, 0, time.UTC)
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	r, err := Collect(ctx, q)
+	if err != nil || r.Counts.All != 3 {
+		t.Errorf("%+v, %v", r, err)
 	}
 }
 

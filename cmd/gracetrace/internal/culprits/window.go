@@ -22,6 +22,13 @@ const (
 	maxOverfull = 10
 )
 
+// The times that spans can have, which OTLP counts from 1970. Twice the time between
+// them fits a Duration.
+var (
+	earliest = time.Unix(0, 0)
+	latest   = time.Date(2112, 1, 1, 0, 0, 0, 0, time.UTC)
+)
+
 // windows asks for one operation, one window of time after the other, and halves those
 // whose answers are full.
 type windows struct {
@@ -33,6 +40,12 @@ type windows struct {
 
 func (w *windows) search(ctx context.Context) error {
 	from, to := w.q.From.Truncate(instant), w.q.To.Truncate(instant)
+	if from.Before(earliest) {
+		from = earliest
+	}
+	if to.After(latest) {
+		to = latest
+	}
 	width := to.Sub(from)
 	for at := from; at.Before(to); {
 		end := at.Add(width)
