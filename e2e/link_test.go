@@ -26,22 +26,28 @@ func wantInDocs(t *testing.T, what, link string) {
 		return
 	}
 	page, anchor, _ := strings.Cut(rest, "#")
-	if !slices.Contains(anchors(readText(t, filepath.Join(jaegerd.Root(t), page))), anchor) {
+	name, err := url.PathUnescape(anchor) // as GitHub does with what is behind the #
+	if err != nil || !slices.Contains(anchors(readText(t, filepath.Join(jaegerd.Root(t), page))), name) {
 		t.Errorf("%s: %s has no heading #%s", what, page, anchor)
 	}
 }
 
 var (
 	heading   = regexp.MustCompile("(?m)^#+ (.+)$")
+	named     = regexp.MustCompile(`<a name="([^"]+)"></a>`)
 	dropped   = regexp.MustCompile(`[^\w\- ]`)
 	reference = regexp.MustCompile(`#\{([^}]+)\}`)
 )
 
-// anchors are those that GitHub gives a page's headings.
+// anchors are those that GitHub gives a page's headings, and those that it names: the
+// UI escapes the space in a kind, where a heading's has a hyphen.
 func anchors(page string) (all []string) {
 	for _, h := range heading.FindAllStringSubmatch(page, -1) {
 		name := dropped.ReplaceAllString(strings.ToLower(h[1]), "")
 		all = append(all, strings.ReplaceAll(name, " ", "-"))
+	}
+	for _, a := range named.FindAllStringSubmatch(page, -1) {
+		all = append(all, a[1])
 	}
 	return all
 }
@@ -87,4 +93,31 @@ func wantLinks(t *testing.T, j *jaegerd.Server, tree *timeline.Tree) map[string]
 		}
 	}
 	return made
+}
+
+// TestKindLinks: what helps is told of each kind of holder that there is.
+func TestKindLinks(t *testing.T) {
+	kinds := 0
+	for name, kind := range constants(t, "../tracer/holder.go") {
+		if !strings.HasPrefix(name, "Holder") {
+			continue
+		}
+		kinds++
+		for _, p := range readUI(t).LinkPatterns {
+			if p.Key != "shutdown.holder.kind" && p.Key != "shutdown.culprit.kind" {
+				continue
+			}
+			n := &timeline.Node{Span: &timeline.Span{Attributes: map[string]any{
+				p.Key: kind, "shutdown.culprit": "it", "shutdown.culprit.phase": "conn wait",
+			}}}
+			link := p.link(n)
+			if link == "" {
+				t.Errorf("%s: no link of %q", p.Key, kind)
+			}
+			wantInDocs(t, p.Key, link)
+		}
+	}
+	if kinds < 8 {
+		t.Errorf("%d kinds of holders", kinds)
+	}
 }
