@@ -112,8 +112,14 @@ func testHostile(t *testing.T, j *jaegerd.Server, p program.Program) {
 			t.Fatal(err)
 		}
 	}
-	if _, err := c.Sync(); err != nil {
+	taken, err := c.Sync()
+	if err != nil {
 		t.Fatal(err)
+	}
+	select {
+	case <-taken:
+	case <-time.After(10 * time.Second):
+		t.Fatal("the server has not answered the PING behind the calls")
 	}
 	a.Signal(t, syscall.SIGTERM)
 	tree := jaegerd.Await(t, "the shutdown", shutdownOf(j, "hostile", check.Root), complete)
