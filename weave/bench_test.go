@@ -30,7 +30,7 @@ func BenchmarkSink(b *testing.B) {
 	}{
 		{"transport", pointGoAwayOut, transport},
 		{"transport of ServeHTTP", pointGoAwayOut, new(int)},
-		{"server", pointStreams, s},
+		{"server", pointInfo, s},
 	} {
 		b.Run(bm.name, func(b *testing.B) {
 			b.ReportAllocs()

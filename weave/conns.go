@@ -20,7 +20,8 @@ type conns struct {
 	// connection and the transport that becomes of it have: net.Addr, a pointer, to
 	// *watch.Conn.
 	shaking sync.Map
-	// served has those between addConn and removeConn: transport to *watch.Conn.
+	// served has those between addConn and removeConn, or the end of serveStreams
+	// where that is missing: transport to *watch.Conn.
 	served sync.Map
 }
 
@@ -48,8 +49,8 @@ func (cs *conns) shaken(raw any) {
 // know of the transport.
 func (cs *conns) added(transport any) {
 	t, ok := transport.(interface{ Peer() *peer.Peer })
-	if !ok {
-		return
+	if !ok || !cs.points.has(pointStreams) && !cs.points.has(pointRemoveConn) {
+		return // nobody tells when it is no more
 	}
 	addr := t.Peer().Addr
 	if !identifies(addr) {
@@ -72,6 +73,13 @@ func (cs *conns) serving(transport, raw any) {
 	}
 	if _, known := cs.served.LoadOrStore(transport, w.Watched()); !known {
 		w.Watched().Inside(false, cs.points.has(pointRemoveConn))
+	}
+}
+
+// streamed is called when serveStreams has returned: removeConn comes next.
+func (cs *conns) streamed(transport any) {
+	if !cs.points.has(pointRemoveConn) {
+		cs.served.Delete(transport)
 	}
 }
 

@@ -105,7 +105,8 @@ func TestOfXDSInGRPC(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	made := regexp.MustCompile(`(?s)func NewListenerWrapper\(.*?&(\w+)\{`).FindStringSubmatch(read(t, files[0]))
+	made := regexp.MustCompile(`(?s)func NewListenerWrapper\(.*?&(\w+)\{`).
+		FindStringSubmatch(read(t, files[0]))
 	if made == nil || !namedByXDS("google.golang.org/grpc/"+filepath.ToSlash(dir), made[1]) {
 		t.Errorf("xds makes %v in %s, which is not known", made, dir)
 	}

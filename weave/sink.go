@@ -201,6 +201,8 @@ func (k *sink) end(point string, recv, arg any) {
 		k.with(recv, (*entry).woke)
 	case pointRawConn:
 		k.conns.shaken(arg)
+	case pointStreams:
+		k.conns.streamed(recv)
 	case pointGoAwayOut:
 		k.conns.tell(recv, (*watch.Conn).GoAwayEnd)
 	case pointRemoveConn:
