@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"os"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -61,6 +62,9 @@ func (f *jaegerFlags) read(ctx context.Context, name string) ([]*tracer.Report, 
 		if conf.URL, id, err = culprits.SplitLink(name); err != nil {
 			return nil, usageError{err}
 		}
+		if err = f.trusts(conf.URL); err != nil {
+			return nil, usageError{err}
+		}
 	}
 	var err error
 	if conf.Headers, err = readJaegerHeaders(f.headerFile); err != nil {
@@ -75,4 +79,22 @@ func (f *jaegerFlags) read(ctx context.Context, name string) ([]*tracer.Report, 
 	}
 	defer client.Close()
 	return client.Trace(ctx, id)
+}
+
+// trusts is about the headers of the environment, which are secrets: a link may come
+// from anywhere, and is sent them only if it leads to the Jaeger that is known.
+func (*jaegerFlags) trusts(link string) error {
+	if os.Getenv(envJaegerHeaders) == "" {
+		return nil
+	}
+	to, err := culprits.BaseURL(link)
+	if err != nil {
+		return err
+	}
+	known, err := culprits.BaseURL(os.Getenv(envUI))
+	if err == nil && known.Scheme == to.Scheme && strings.EqualFold(known.Host, to.Host) {
+		return nil
+	}
+	return fmt.Errorf("the headers in %s are not sent to %s, which is not %s: say --jaeger %s and the trace's id",
+		envJaegerHeaders, to, envUI, to)
 }
