@@ -66,8 +66,9 @@ name=value,name=value with values percent-encoded, or one a line, name: value,
 in the file of --header-file. A proxy is taken from HTTPS_PROXY.
 
 The exit code is 0 if all was answered, even if there are none; 1 if not, or not
-all of it; 2 if the command line is wrong; and 3 if, with --fail-over, a
-shutdown was forced, killed, or took longer.`,
+all of it, or if --fail-over is given and Jaeger does not know the service; 2 if
+the command line is wrong; and 3 if, with --fail-over, a shutdown was forced,
+killed, or took longer.`,
 		Example: `  gracetrace culprits --service greeter --since 1h
   gracetrace culprits --service greeter --since 2d --by method,state --sort count
   gracetrace culprits --jaeger https://jaeger.example --service greeter --json |
@@ -160,6 +161,8 @@ func (f *culpritsFlags) run(ctx context.Context, stdout, stderr io.Writer) error
 		return err
 	case r.Over != nil && r.Over.Shutdowns > 0:
 		return overError{errors.New(r.Over.Text())}
+	case r.Over != nil && r.Unknown:
+		return fmt.Errorf("--fail-over: nothing to judge: %s", r.Notes[len(r.Notes)-1])
 	case !r.Complete:
 		return fmt.Errorf("not complete: %s", r.Incomplete[0])
 	}

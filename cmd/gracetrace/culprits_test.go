@@ -30,7 +30,10 @@ func lockedJaeger(t *testing.T, outcome string) *httptest.Server {
 		switch {
 		case r.Header.Get("Authorization") != "Bearer a,b":
 			http.Error(w, "who are you?", http.StatusUnauthorized)
-		case r.URL.Query().Get("query.operation_name") != "grpc.server.shutdown started":
+		case r.URL.Path == "/api/v3/services":
+			_, _ = w.Write([]byte(`{"services":["greeter"]}`))
+		case r.URL.Query().Get("query.service_name") != "greeter",
+			r.URL.Query().Get("query.operation_name") != "grpc.server.shutdown started":
 			http.Error(w, `{"error":{"httpCode":404,"message":"No traces found"}}`, http.StatusNotFound)
 		default:
 			_, _ = w.Write(trace)
@@ -63,6 +66,11 @@ func TestCulprits(t *testing.T) {
 			[]string{"None was forced, killed, or took longer than 1m00s."}, nil},
 		{"another version", "graceful", "--service-version 2", "authorization=Bearer%20a%2Cb", exitOK,
 			[]string{"greeter 2: 0 shutdowns from "}, nil},
+		{"no such service", "graceful", "--service greter", "authorization=Bearer%20a%2Cb", exitOK,
+			[]string{`Jaeger knows no service "greter": it knows greeter`}, nil},
+		{"no such service to judge", "graceful", "--service greter --fail-over 1m",
+			"authorization=Bearer%20a%2Cb", exitFailure,
+			[]string{`Jaeger knows no service "greter"`}, []string{"nothing to judge: Jaeger knows no"}},
 		{"locked out", "graceful", "", "", exitFailure,
 			nil, []string{"gracetrace: http://", ": 401 Unauthorized: who are you?"}},
 		{"no headers", "graceful", "", "secret", exitFailure,

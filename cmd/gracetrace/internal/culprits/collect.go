@@ -43,6 +43,7 @@ type collector struct {
 	drift      time.Duration // of Jaeger's clock from ours, the largest
 	incomplete []string
 	notes      []string
+	unknown    bool // Jaeger knows no such service
 }
 
 // extent is when the first and the last shutdown of a trace began, in µs since 1970.

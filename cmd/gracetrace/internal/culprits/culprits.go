@@ -105,5 +105,6 @@ func (c *collector) notFound(ctx context.Context) {
 	if len(services) > 0 {
 		known = "it knows " + strings.Join(services, ", ") + more
 	}
+	c.unknown = true
 	c.notef("Jaeger knows no service %q: %s", c.q.Service, known)
 }

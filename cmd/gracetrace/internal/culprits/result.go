@@ -16,9 +16,11 @@ import (
 
 // Result is what was found. docs/culprits.md describes its JSON.
 type Result struct {
-	Version int       `json:"version"` // of this format: 1
-	Service string    `json:"service"`
-	Only    string    `json:"service_version,omitempty"` // that was asked for
+	Version int    `json:"version"` // of this format: 1
+	Service string `json:"service"`
+	Only    string `json:"service_version,omitempty"` // that was asked for
+	// Unknown says that Jaeger has never heard of the service: its name may be mistyped.
+	Unknown bool      `json:"service_unknown,omitempty"`
 	From    time.Time `json:"from"`
 	To      time.Time `json:"to"`
 	Counts  Counts    `json:"shutdowns"`
@@ -136,7 +138,7 @@ func (c *collector) result() *Result {
 		},
 	}
 	c.clocks()
-	r.Notes = c.notes
+	r.Notes, r.Unknown = c.notes, c.unknown
 	t.culprits.prune()
 	for _, g := range t.culprits.ranked() {
 		g.worst.URL = c.link(&g.worst)
