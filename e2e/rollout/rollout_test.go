@@ -23,8 +23,8 @@ import (
 
 const (
 	service = "rollout"
-	// What is asked of the command.
-	maxTook   = 10 * time.Second
+	// maxMemory is what the command may use. What it takes is told and not judged: Jaeger
+	// makes the answers on the same processors. On two idle ones it is 6 to 9 s.
 	maxMemory = 200 << 20
 )
 
@@ -76,8 +76,8 @@ func TestRollout(t *testing.T) {
 	cost := ask(t, gracetrace, &got, args...)
 	t.Logf("culprits: %s, %d MiB at most, %d answers of %d MB together on %s with %d processors", cost.took,
 		cost.memory>>20, got.Search.Answers, got.Search.Bytes/1e6, runtime.GOARCH, runtime.NumCPU())
-	if cost.took > maxTook || cost.memory > maxMemory {
-		t.Errorf("culprits took %s and %d MiB", cost.took, cost.memory>>20)
+	if cost.memory > maxMemory {
+		t.Errorf("culprits used %d MiB, want %d at most", cost.memory>>20, maxMemory>>20)
 	}
 	if !got.Complete {
 		t.Errorf("not complete: %v", got.Incomplete)
