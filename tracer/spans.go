@@ -208,12 +208,18 @@ func (v *phaseView) key() holderKey { return holderKey{kind: HolderKind(v.phase)
 
 // ended sends, while conn wait lasts, the connections that are gone: at most
 // half of what may still be sent, so that the later ones, which held longer,
-// find their place.
+// find their place. When the last is gone the phase is about to be over, and they
+// wait for it: who is blamed is known then.
 func (s *spans) ended(tl *timeline, views []phaseView) {
 	s.countFrom(tl.lead)
-	if v := &views[len(views)-1]; v.phase == PhaseConnWait && v.end == never {
-		s.holders(v, after(s.phaseEnd, v.start, tl.now), false)
+	v := &views[len(views)-1]
+	if v.phase != PhaseConnWait || v.end != never {
+		return
 	}
+	if last := tl.last(v.holders); last != nil && !last.Open && tl.now-last.end < wakes {
+		return
+	}
+	s.holders(v, after(s.phaseEnd, v.start, tl.now), false)
 }
 
 // holders sends those of v's holders that have ended and were not sent yet; the

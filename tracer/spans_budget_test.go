@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"go.opentelemetry.io/otel/attribute"
 )
 
 // crowd is 10,000 connections with three RPCs each and 5,000 silent peers. The
@@ -133,6 +135,23 @@ func TestEndedIsSentOnce(t *testing.T) {
 	fitsJaeger(t, sent)
 	if n := strings.Count(outline(sent), "connection\n"); n != 2 {
 		t.Errorf("%d spans of connections, want 2:\n%s", n, outline(sent))
+	}
+}
+
+// TestCulpritIsMarked, also where a checkpoint falls between the moment when the last
+// connection is gone and the one when grpc's own source says that none is left.
+func TestCulpritIsMarked(t *testing.T) {
+	gone := conn(told(0), goneAt(6*sec))
+	compiled := func(none time.Duration) change { return compiledAt(0, 0, 0, 0, none) }
+	early := unfinishedAt(6*sec, oneListener, gone, compiled(never))
+	sent := record(t, func(s *spans) {
+		s.advance(early, early.views())
+		s.ended(early, early.views())
+		s.finish(returnedAt(6*sec+ms, oneListener, gone, compiled(6*sec+ms)))
+	})
+	attrs := theSpan(t, sent, "connection").Attributes()
+	if !slices.Contains(attrs, attribute.Bool(keyBlamed, true)) {
+		t.Errorf("the connection that held the stop is not marked: %v", attrs)
 	}
 }
 
