@@ -48,7 +48,7 @@ func testLinks(t *testing.T, j *jaegerd.Server, p program.Program) {
 	a.Signal(t, syscall.SIGTERM)
 	tree := jaegerd.Await(t, "the shutdown", shutdownOf(j, "linked", check.Root), complete)
 	a.Wait(t)
-	tell(t, tree, check.Finished(tree))
+	check.Tell(t, tree, check.Finished(tree))
 	want := timeline.Link{Trace: rollout, Span: rolloutSpan}
 	for _, n := range tree.Roots {
 		if len(n.Foreign) != 1 || n.Foreign[0] != want {
@@ -124,7 +124,7 @@ func testHostile(t *testing.T, j *jaegerd.Server, p program.Program) {
 	a.Signal(t, syscall.SIGTERM)
 	tree := jaegerd.Await(t, "the shutdown", shutdownOf(j, "hostile", check.Root), complete)
 	a.Wait(t)
-	tell(t, tree, check.Finished(tree))
+	check.Tell(t, tree, check.Finished(tree))
 	calls := tree.Find("rpc _OTHER")
 	if len(calls) < 3 {
 		t.Errorf("%d calls:\n%s", len(calls), tree.Outline())
@@ -164,7 +164,7 @@ func testGroup(t *testing.T, j *jaegerd.Server, p program.Program) {
 	}
 	tree := jaegerd.Await(t, "the shutdown", shutdownOf(j, "group", "shutdown"), all)
 	a.Wait(t)
-	tell(t, tree, check.Group(tree))
+	check.Tell(t, tree, check.Group(tree))
 	var members []string
 	for _, m := range tree.Roots[0].Children {
 		members = append(members, m.Name)
@@ -204,7 +204,7 @@ func TestClients(t *testing.T) {
 		}
 		tree := jaegerd.Await(t, "the shutdown", shutdownOf(j, "lame", check.Root), complete)
 		s.Wait(t)
-		tell(t, tree, check.Finished(tree))
+		check.Tell(t, tree, check.Finished(tree))
 		if duck := tree.Find("lame duck"); len(duck) != 1 || duck[0].Duration() < 1_400_000 {
 			t.Errorf("want a lame duck of 1.5 s:\n%s", tree.Outline())
 		}
@@ -224,7 +224,7 @@ func TestClients(t *testing.T) {
 		hello(t, s.Addr)
 		s.Signal(t, syscall.SIGTERM)
 		tree := jaegerd.Await(t, "the shutdown", shutdownOf(j, "untold", check.Root), complete)
-		tell(t, tree, check.Finished(tree))
+		check.Tell(t, tree, check.Finished(tree))
 		root := tree.Roots[0]
 		if d, _ := root.Attributes["shutdown.clients.last_accept"].(float64); d <= 0 || d > 1 {
 			t.Errorf("last accept %v s before the close", d)

@@ -39,8 +39,8 @@ func demo(t *testing.T, j *jaegerd.Server, p program.Program, args ...string) *t
 func checkPrinted(t *testing.T, j *jaegerd.Server, p program.Program, r *tracer.Report) *timeline.Tree {
 	t.Helper()
 	tree := jaegerd.Await(t, "the trace "+r.TraceID, trace(j, r.TraceID), complete)
-	tell(t, tree, check.Finished(tree))
-	tell(t, tree, check.Printed(tree, r))
+	check.Tell(t, tree, check.Finished(tree))
+	check.Tell(t, tree, check.Printed(tree, r))
 	for path, read := range readBack(t, j, p, r.TraceID) {
 		if diff := check.Same(r, read); diff != "" {
 			t.Errorf("report of %s (-printed +read):\n%s", path, diff)
@@ -81,17 +81,6 @@ func readBack(t *testing.T, j *jaegerd.Server, p program.Program, id string) map
 	reports["its id"] = p.Asked(t, "--jaeger", j.Query, id)
 	reports["its link"] = p.Asked(t, j.Query+"/trace/"+id+"?uiFind=0")
 	return reports
-}
-
-// tell fails the test with findings.
-func tell(t *testing.T, tree *timeline.Tree, findings []string) {
-	t.Helper()
-	for _, f := range findings {
-		t.Error(f)
-	}
-	if len(findings) > 0 {
-		t.Log(tree.Outline())
-	}
 }
 
 func trace(j *jaegerd.Server, id string) func(context.Context) (*timeline.Tree, error) {

@@ -54,7 +54,7 @@ func wantKilled(t *testing.T, j *jaegerd.Server, p program.Program,
 	if err != nil {
 		t.Fatal(err)
 	}
-	tell(t, tree, check.Killed(tree, holder))
+	check.Tell(t, tree, check.Killed(tree, holder))
 	peer := check.Peer(open(tree, holder)[0])
 	for path, r := range readBack(t, j, p, tree.ID) {
 		if r.Outcome != tracer.OutcomeKilled || !strings.HasPrefix(r.Verdict, "killed in "+phase+" ") ||

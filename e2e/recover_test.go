@@ -71,7 +71,7 @@ func TestGone(t *testing.T) {
 		}
 		checkPrinted(t, j, p, r)
 		tree := jaegerd.Await(t, "the killed one", shutdownOf(j, "killed", check.Root), complete)
-		tell(t, tree, check.Finished(tree))
+		check.Tell(t, tree, check.Finished(tree))
 		root := tree.Roots[0]
 		if root.Attributes["shutdown.outcome"] != "killed" || root.Attributes["error.type"] != "killed" {
 			t.Errorf("outcome %v, error.type %v", root.Attributes["shutdown.outcome"], root.Attributes["error.type"])

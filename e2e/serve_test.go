@@ -46,7 +46,7 @@ func TestServe(t *testing.T) {
 		s.Signal(t, syscall.SIGTERM)
 		tree := jaegerd.Await(t, "the server's trace", shutdownOf(j, "greeter-term", check.Root), complete)
 		s.Wait(t)
-		tell(t, tree, check.Finished(tree))
+		check.Tell(t, tree, check.Finished(tree))
 		if held := tree.Find("handshake wait")[0]; held.Duration() < 1_000_000 {
 			t.Errorf("handshake wait took %d µs, want the silent client's 2 s", held.Duration())
 		}

@@ -60,7 +60,7 @@ func TestRestartDuring(t *testing.T) {
 	j.Again(t)
 	tree := jaegerd.Await(t, "the whole trace", find, complete)
 	run.Wait(t)
-	tell(t, tree, check.Finished(tree))
+	check.Tell(t, tree, check.Finished(tree))
 	if n := len(tree.Find("checkpoint conn wait")); n < 2 {
 		t.Errorf("%d checkpoints:\n%s", n, tree.Outline())
 	}

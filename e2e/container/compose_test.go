@@ -32,13 +32,13 @@ func TestCompose(t *testing.T) {
 	p.run(t, "kill", "-s", "SIGTERM", "server")
 	killed := jaegerd.Await(t, "a checkpoint that names the stream", shutdown(j, nil), held)
 	p.run(t, "kill", "-s", "SIGKILL", "server")
-	tell(t, killed, check.Killed(killed, "rpc Greeter/Chat"))
+	check.Tell(t, killed, check.Killed(killed, "rpc Greeter/Chat"))
 
 	p.run(t, "up", "--detach", "--no-build")
 	program.Chat(t, program.Client(t, "127.0.0.1:50051"))
 	p.run(t, "stop", "server")
 	tree := jaegerd.Await(t, "the end of the second stop", shutdown(j, killed), finished)
-	tell(t, tree, check.Finished(tree))
+	check.Tell(t, tree, check.Finished(tree))
 	root := tree.Roots[0]
 	if got := root.Attributes["shutdown.outcome"]; got != "forced" {
 		t.Errorf("outcome %v, want forced: the stream has not ended", got)
@@ -79,14 +79,4 @@ func held(tree *timeline.Tree) bool {
 
 func finished(tree *timeline.Tree) bool {
 	return len(tree.Find(check.Root)) > 0 && len(tree.Orphans()) == 0
-}
-
-func tell(t *testing.T, tree *timeline.Tree, findings []string) {
-	t.Helper()
-	for _, f := range findings {
-		t.Error(f)
-	}
-	if len(findings) > 0 {
-		t.Log(tree.Outline())
-	}
 }

@@ -42,7 +42,7 @@ func TestComposeFleet(t *testing.T) {
 		t.Errorf("%d shutdowns at Jaeger, want %d (%v)", len(trees), servers, err)
 	}
 	for _, tree := range trees {
-		tell(t, tree, check.Finished(tree))
+		check.Tell(t, tree, check.Finished(tree))
 	}
 	const ends = `sum(traces_span_metrics_calls_total{span_name="grpc.server.shutdown"})`
 	awaitValue(t, "http://127.0.0.1:9090", ends, fmt.Sprint(servers))

@@ -65,7 +65,7 @@ var (
 // stage before it compiles is compiled here, by the same command.
 func ours(t *testing.T, tag string) image {
 	t.Helper()
-	stages := strings.Split(file(t, "Dockerfile"), "\nFROM ")
+	stages := strings.Split(jaegerd.File(t, "Dockerfile"), "\nFROM ")
 	if len(stages) != 3 {
 		t.Fatalf("Dockerfile: want two stages, found %d", len(stages)-1)
 	}
@@ -100,7 +100,7 @@ COPY busybox /usr/bin/wget
 USER 10001
 ENTRYPOINT ["/cmd/jaeger/jaeger"]
 `,
-		files: map[string]string{"jaeger": built(t, "jaeger"), "busybox": busybox(t)},
+		files: map[string]string{"jaeger": jaegerd.Tool(t, "jaeger"), "busybox": busybox(t)},
 	}
 }
 
@@ -114,7 +114,7 @@ COPY collector /otelcol-contrib
 USER 10001
 ENTRYPOINT ["/otelcol-contrib"]
 `,
-		files: map[string]string{"collector": built(t, "collector")},
+		files: map[string]string{"collector": jaegerd.Tool(t, "collector")},
 	}
 }
 
@@ -144,15 +144,6 @@ ENTRYPOINT ["/bin/prometheus"]
 	return i
 }
 
-func built(t *testing.T, name string) string {
-	t.Helper()
-	bin := filepath.Join(jaegerd.Root(t), "bin", name)
-	if _, err := os.Stat(bin); err != nil {
-		t.Fatalf("tools/%s/build.sh builds it: %v", name, err)
-	}
-	return bin
-}
-
 func busybox(t *testing.T) string {
 	t.Helper()
 	bin, err := exec.LookPath("busybox")
@@ -160,13 +151,4 @@ func busybox(t *testing.T) string {
 		t.Skip("needs Debian's package busybox-static")
 	}
 	return bin
-}
-
-func file(t *testing.T, name string) string {
-	t.Helper()
-	data, err := os.ReadFile(filepath.Join(jaegerd.Root(t), name))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return string(data)
 }

@@ -40,7 +40,7 @@ func TestConfigurations(t *testing.T) {
 			}
 			bad := make([]string, len(c.files))
 			for i, name := range c.files {
-				text := strings.ReplaceAll(file(t, name), c.broken, "no_such_"+c.broken)
+				text := strings.ReplaceAll(jaegerd.File(t, name), c.broken, "no_such_"+c.broken)
 				bad[i] = filepath.Join(t.TempDir(), filepath.Base(name))
 				if err := os.WriteFile(bad[i], []byte(text), 0o600); err != nil {
 					t.Fatal(err)
@@ -85,13 +85,13 @@ var (
 )
 
 func TestRunbooks(t *testing.T) {
-	rules := file(t, "fleet/alerts.yaml")
+	rules := jaegerd.File(t, "fleet/alerts.yaml")
 	links := runbook.FindAllStringSubmatch(rules, -1)
 	if want := len(alert.FindAllString(rules, -1)); len(links) != want {
 		t.Fatalf("%d runbooks for %d alerts", len(links), want)
 	}
 	for _, link := range links {
-		if !anchors(file(t, link[1]))[link[2]] {
+		if !anchors(jaegerd.File(t, link[1]))[link[2]] {
 			t.Errorf("%s has no heading #%s", link[1], link[2])
 		}
 	}
@@ -110,7 +110,7 @@ func anchors(page string) map[string]bool {
 // What is counted has the names of the phases that there are; of those that
 // clients or methods name, none.
 func TestCountedNames(t *testing.T) {
-	text := strings.Join(strings.Fields(file(t, "fleet/collector.yaml")), " ")
+	text := strings.Join(strings.Fields(jaegerd.File(t, "fleet/collector.yaml")), " ")
 	found := regexp.MustCompile(`IsMatch\(name, "([^"]+)"\)`).FindStringSubmatch(text)
 	if found == nil {
 		t.Fatal("filter/counted has no list of names")

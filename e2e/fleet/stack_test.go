@@ -86,7 +86,7 @@ func prometheusConfig(t *testing.T, telemetry, metrics string) string {
 			"offset 2m", "offset 2s", "offset 62m", "offset 3602s", "[62m]", "[3602s]",
 		},
 	} {
-		text := file(t, "fleet/"+name)
+		text := jaegerd.File(t, "fleet/"+name)
 		for i := 0; i < len(changes); i += 2 {
 			if !strings.Contains(text, changes[i]) {
 				t.Errorf("fleet/%s has no %q any more", name, changes[i])

@@ -5,7 +5,6 @@ package fleet
 import (
 	"os"
 	"os/exec"
-	"path/filepath"
 	"testing"
 
 	"github.com/gracetrace/gracetrace/e2e/internal/jaegerd"
@@ -17,11 +16,7 @@ func binary(t *testing.T, name string) string {
 	if os.Getenv("E2E") == "" {
 		t.Skip("needs the real " + name + ": run `make e2e`, or set E2E=1")
 	}
-	bin := filepath.Join(jaegerd.Root(t), "bin", name)
-	if _, err := os.Stat(bin); err != nil {
-		t.Fatalf("no %s to test with, tools/%s/build.sh builds it: %v", name, name, err)
-	}
-	return bin
+	return jaegerd.Tool(t, name)
 }
 
 // debian returns the path of a program of Debian's package prometheus. Where it
@@ -37,14 +32,4 @@ func debian(t *testing.T, name string) string {
 		t.Fatal(err)
 	}
 	return bin
-}
-
-// file returns the text of a file of the repository.
-func file(t *testing.T, name string) string {
-	t.Helper()
-	data, err := os.ReadFile(filepath.Join(jaegerd.Root(t), filepath.FromSlash(name)))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return string(data)
 }

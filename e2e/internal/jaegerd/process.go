@@ -97,11 +97,27 @@ func Binary(t *testing.T) string {
 	if os.Getenv("E2E") == "" {
 		t.Skip("needs the real Jaeger: run `make e2e`, or set E2E=1")
 	}
-	bin := filepath.Join(Root(t), "bin", "jaeger")
+	return Tool(t, "jaeger")
+}
+
+// Tool returns the path of a tool of bin/.
+func Tool(t *testing.T, name string) string {
+	t.Helper()
+	bin := filepath.Join(Root(t), "bin", name)
 	if _, err := os.Stat(bin); err != nil {
-		t.Fatalf("no Jaeger to test with, tools/jaeger/build.sh builds it: %v", err)
+		t.Fatalf("no %s to test with, tools/%s/build.sh builds it: %v", name, name, err)
 	}
 	return bin
+}
+
+// File returns the text of a file of the repository.
+func File(t *testing.T, name string) string {
+	t.Helper()
+	data, err := os.ReadFile(filepath.Join(Root(t), filepath.FromSlash(name)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(data)
 }
 
 // Root returns the root of the repository.
