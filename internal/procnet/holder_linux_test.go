@@ -10,7 +10,9 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -19,17 +21,25 @@ import (
 const envListen = "PROCNET_TEST_LISTEN"
 
 func listenAsChild(address string) {
-	network := "tcp"
-	if strings.HasPrefix(address, "/") {
-		network = "unix"
-	}
-	lis, err := net.Listen(network, address)
+	lis, err := listenAnywhere(address)
 	if err != nil {
 		_, _ = os.Stdout.WriteString(err.Error() + "\n")
 		return
 	}
 	_, _ = os.Stdout.WriteString(lis.Addr().String() + "\n")
 	_, _ = os.Stdin.Read(make([]byte, 1)) // until the test kills it
+}
+
+// listenAnywhere listens on a path, or on a host's address, with a port of its own.
+func listenAnywhere(address string) (lis net.Listener, err error) {
+	if strings.HasPrefix(address, "/") {
+		return net.Listen("unix", address)
+	}
+	err = withOwnPort(func(port int) (err error) {
+		lis, err = net.Listen("tcp", net.JoinHostPort(address, strconv.Itoa(port)))
+		return err
+	})
+	return lis, err
 }
 
 // startListener starts a process that listens, under a command of its own.
@@ -58,8 +68,8 @@ func startListener(t *testing.T, command, address string) (pid int, bound string
 // wrote the address.
 func TestHolderOf(t *testing.T) {
 	for _, tt := range []struct{ held, wanted string }{
-		{"127.0.0.1:0", "127.0.0.1"}, {"127.0.0.1:0", ""}, {"127.0.0.1:0", "0.0.0.0"},
-		{":0", "127.0.0.1"}, {":0", "::1"}, {":0", ""}, {"[::1]:0", "::1"}, {"[::1]:0", ""},
+		{"127.0.0.1", "127.0.0.1"}, {"127.0.0.1", ""}, {"127.0.0.1", "0.0.0.0"},
+		{"::", "127.0.0.1"}, {"::", "::1"}, {"::", ""}, {"::1", "::1"}, {"::1", ""},
 	} {
 		t.Run(tt.held+" wanted "+tt.wanted, func(t *testing.T) {
 			pid, bound := startListener(t, "./greeter\x1b[31m\xff", tt.held)
@@ -110,17 +120,40 @@ func TestHolderIsThisProcess(t *testing.T) {
 // TestHolderIsConnection: a client was given our port by chance.
 func TestHolderIsConnection(t *testing.T) {
 	lis := listen(t, "127.0.0.1:0")
-	c, err := net.Dial("tcp", lis.Addr().String())
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer c.Close()
+	c := dialFromOwnPort(t, lis.Addr())
 	accept(t, lis)
 	want := "this process itself has a connection from " + c.LocalAddr().String() +
 		" to " + lis.Addr().String()
 	if h := HolderOf(c.LocalAddr(), limit); h.String() != want {
 		t.Errorf("%q, want %q", h, want)
 	}
+}
+
+// dialFromOwnPort connects from a port of this test alone.
+func dialFromOwnPort(t *testing.T, to net.Addr) (c net.Conn) {
+	t.Helper()
+	err := withOwnPort(func(port int) (err error) {
+		d := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: port}}
+		c, err = d.Dial(to.Network(), to.String())
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = c.Close() })
+	return c
+}
+
+// withOwnPort calls f with ports until one is free. One that the kernel chooses may
+// be that of other processes' sockets, too: of clients of other servers, or of a
+// listener on another address. Each of them keeps the port.
+func withOwnPort(f func(port int) error) (err error) {
+	for port := 32767; port > 20000; port-- { // below net.ipv4.ip_local_port_range
+		if err = f(port); !errors.Is(err, syscall.EADDRINUSE) {
+			break
+		}
+	}
+	return err
 }
 
 func TestHolderWords(t *testing.T) {
