@@ -3,6 +3,7 @@
 package interceptors
 
 import (
+	"crypto/tls"
 	"go/token"
 	"net"
 	"reflect"
@@ -25,6 +26,22 @@ func identity(a net.Addr) net.Addr {
 		return a
 	}
 	return &addr{a}
+}
+
+// tellsAddr reports whether c says at once who its peer is. One of the
+// application's own may have to read that first: a listener's that speaks the PROXY
+// protocol waits for its client to begin. grpc asks it in the handshake, under the
+// handshake's deadline; in Accept all other clients would wait as well.
+func tellsAddr(c net.Conn) bool {
+	if t, ok := c.(*tls.Conn); ok {
+		return tellsAddr(t.NetConn())
+	}
+	t := reflect.TypeOf(c)
+	if t == nil || t.Kind() != reflect.Pointer {
+		return false
+	}
+	path := t.Elem().PkgPath()
+	return path == "net" || path == bufconnPath
 }
 
 // same reports whether a and b are the same pointer.

@@ -4,6 +4,7 @@ package interceptors
 
 import (
 	"net"
+	"sync"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -19,7 +20,8 @@ type layer struct {
 	net.Conn
 	rec     *watch.Conn
 	srv     *watch.Server
-	addr    net.Addr
+	asked   sync.Once
+	addr    net.Addr   // of RemoteAddr; nil until that has been asked
 	in, out h2.Scanner // of the goroutine that reads, of the one that writes
 	known   bool       // in has recognised HTTP/2, or that it is none; of the goroutine that reads
 	covered atomic.Bool
@@ -95,7 +97,15 @@ func (l *layer) Close() error {
 }
 
 // RemoteAddr implements net.Conn. It is the same value at each call.
-func (l *layer) RemoteAddr() net.Addr { return l.addr }
+func (l *layer) RemoteAddr() net.Addr {
+	l.asked.Do(func() {
+		if l.addr == nil {
+			l.addr = identity(l.Conn.RemoteAddr())
+			l.rec.Identified(l.addr)
+		}
+	})
+	return l.addr
+}
 
 // NetConn returns the connection that is watched, as tls.Conn.NetConn does.
 func (l *layer) NetConn() net.Conn { return l.Conn }
@@ -160,9 +170,9 @@ func wrapRaw(c net.Conn, a net.Addr, rec *watch.Conn, srv *watch.Server) net.Con
 
 // cover watches what credentials made of raw. The raw layer stops watching.
 func cover(raw *rawConn, c net.Conn) net.Conn {
-	a := c.RemoteAddr()
+	a, below := c.RemoteAddr(), raw.RemoteAddr()
 	if same(a, raw.Conn.RemoteAddr()) || a == nil {
-		a = raw.addr
+		a = below
 	}
 	l := newLayer(c, a, raw.rec, raw.srv)
 	raw.covered.Store(true)

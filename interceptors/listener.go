@@ -74,6 +74,12 @@ func (l *listener) Accept() (net.Conn, error) {
 		l.rec.AcceptEnd()
 		return c, err
 	}
+	if !tellsAddr(c) {
+		rec := l.rec.Accepted(nil, c)
+		use := wrapRaw(c, nil, rec, l.srv)
+		rec.Asks(use.RemoteAddr)
+		return use, nil
+	}
 	addr := identity(c.RemoteAddr())
 	return wrapRaw(c, addr, l.rec.Accepted(addr, c), l.srv), nil
 }

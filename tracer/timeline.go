@@ -428,7 +428,7 @@ func (b *builder) prune(snap *watch.Snapshot) {
 func (b *builder) conn(c *watch.ConnState) connLine {
 	p := b.peer(c)
 	shown := 0
-	if b.withheld.peer {
+	if b.withheld.peer || p.text == "" {
 		p.text, shown = "", int(c.ID)
 	}
 	return connLine{
@@ -450,7 +450,7 @@ func (b *builder) conn(c *watch.ConnState) connLine {
 
 func (b *builder) peer(c *watch.ConnState) peerLine {
 	p, ok := b.peers[c.ID]
-	if !ok {
+	if !ok && c.Addr != nil {
 		p = newPeerLine(c.Addr, c.Local())
 		b.peers[c.ID] = p
 	}

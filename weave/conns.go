@@ -33,15 +33,26 @@ type watched interface {
 
 // accepted is called when handleRawConn begins.
 func (cs *conns) accepted(raw any) {
-	if w, ok := raw.(watched); ok && identifies(w.RemoteAddr()) {
-		cs.shaking.Store(w.RemoteAddr(), w.Watched())
+	w, ok := raw.(watched)
+	if !ok {
+		return
 	}
+	c := w.Watched()
+	c.OnIdentified(func(peer net.Addr) {
+		if identifies(peer) {
+			cs.shaking.Store(peer, c)
+		}
+	})
 }
 
 // shaken is called when it ends.
 func (cs *conns) shaken(raw any) {
-	if w, ok := raw.(watched); ok && identifies(w.RemoteAddr()) {
-		cs.shaking.Delete(w.RemoteAddr())
+	if w, ok := raw.(watched); ok {
+		w.Watched().OnIdentified(func(peer net.Addr) {
+			if identifies(peer) {
+				cs.shaking.Delete(peer)
+			}
+		})
 	}
 }
 

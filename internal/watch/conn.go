@@ -33,7 +33,6 @@ type Conn struct {
 	srv        *Server
 	id         uint64
 	raw        io.Closer
-	peer       net.Addr
 	listener   string
 	accepted   Instant
 	handshake  atomicInstant // SetDeadline(now + ConnectionTimeout)
@@ -47,16 +46,17 @@ type Conn struct {
 	writeSince atomicInstant
 	lastRead   atomicInstant // when the last Read returned
 
-	mu         sync.Mutex // guards following
-	transport  bool       // the handshake succeeded
-	dispatched bool       // credentials took it away from grpc
-	removed    bool       // no longer in srv.conns
-	cut        Instant    // closed by us while it shook hands
-	readErr    Instant    // terminal read error
-	closed     Instant    // first Close returned
-	gone       Instant    // see letGoLocked
-	pause      span       // see keepPause
-	longWrite  span       // the first of its kind to end after the handshake wait
+	mu sync.Mutex // guards following
+	identity
+	transport  bool    // the handshake succeeded
+	dispatched bool    // credentials took it away from grpc
+	removed    bool    // no longer in srv.conns
+	cut        Instant // closed by us while it shook hands
+	readErr    Instant // terminal read error
+	closed     Instant // first Close returned
+	gone       Instant // see letGoLocked
+	pause      span    // see keepPause
+	longWrite  span    // the first of its kind to end after the handshake wait
 	exchange
 	inside
 }
@@ -69,10 +69,11 @@ func (a *atomicInstant) get() Instant { return Instant(a.Load()) }
 func (a *atomicInstant) stampOnce(now Instant) { a.CompareAndSwap(0, int64(now)) }
 
 // Accepted puts a connection that Accept returned into the table. raw closes
-// it, below every wrapper.
+// it, below every wrapper. peer is nil if it is not known yet: see [Conn.Identified].
 func (l *Listener) Accepted(peer net.Addr, raw io.Closer) *Conn {
 	s := l.srv
-	c := &Conn{srv: s, raw: raw, peer: peer, listener: l.addr.String()}
+	c := &Conn{srv: s, raw: raw, listener: l.addr.String()}
+	c.peer = peer
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	c.accepted = s.Now()

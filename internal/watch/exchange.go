@@ -161,7 +161,7 @@ func (c *Conn) DrainPingAcked() {
 // ConnState is a snapshot of a Conn. Instants that have not happened are zero.
 type ConnState struct {
 	ID       uint64
-	Addr     net.Addr // the very value RemoteAddr returns, to be compared only
+	Addr     net.Addr // the very value RemoteAddr returns, to be compared only; nil: not known yet
 	Listener string
 	Accepted Instant
 

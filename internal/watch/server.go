@@ -43,6 +43,7 @@ type Server struct {
 
 	inflight inflight
 	draining atomic.Bool // a first GOAWAY has left since Watch
+	asks     atomic.Bool // a connection was accepted that has not told its peer
 	// watchedSince is when a shutdown began; zero: none is being watched.
 	watchedSince atomicInstant
 	shared       sync.Once
@@ -165,6 +166,14 @@ func (s *Server) OnServe(f func()) {
 // a phase may have ended; it must not block. Watch returns the moment from
 // which it watches; ok is false when another shutdown is being watched.
 func (s *Server) Watch(wake func()) (call Instant, ok bool) {
+	call, ok = s.watch(wake)
+	if ok && s.asks.Load() {
+		go s.identify()
+	}
+	return call, ok
+}
+
+func (s *Server) watch(wake func()) (call Instant, ok bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.watchedSince.get() != 0 {
