@@ -65,29 +65,30 @@ func Listen(
 }
 
 // again tries again until the address is free or the time is over, which is when
-// it tries for the last time.
-func (a *Attempt) again(ctx context.Context, retry time.Duration) net.Listener {
-	for pause := minBackoff; errors.Is(a.Err, errInUse); pause = min(2*pause, maxBackoff) {
-		left := retry - time.Since(a.Begin)
-		if left <= 0 {
-			a.Holder = holderOf(a.Err) // it may be another one by now
-			return nil
-		}
-		timer := time.NewTimer(min(pause, left))
+// it tries for the last time: once at least, however long the search for the holder
+// has taken.
+func (a *Attempt) again(ctx context.Context, retry time.Duration) (lis net.Listener) {
+	for pause := minBackoff; ; pause = min(2*pause, maxBackoff) {
+		timer := time.NewTimer(min(pause, retry-time.Since(a.Begin)))
 		select {
 		case <-timer.C:
 		case <-ctx.Done():
 			timer.Stop()
+		}
+		if ctx.Err() != nil { // both may have come
 			a.Err = fmt.Errorf("%w; %w", a.Err, context.Cause(ctx))
 			return nil
 		}
 		a.Retries++
-		var lis net.Listener
-		if lis, a.Err = listen(ctx, a.Address); a.Err == nil {
+		lis, a.Err = listen(ctx, a.Address)
+		if !errors.Is(a.Err, errInUse) {
 			return lis
 		}
+		if time.Since(a.Begin) >= retry {
+			a.Holder = holderOf(a.Err) // it may be another one by now
+			return nil
+		}
 	}
-	return nil
 }
 
 func listen(ctx context.Context, address string) (net.Listener, error) {
