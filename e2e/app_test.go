@@ -18,6 +18,7 @@ import (
 
 	"github.com/gracetrace/gracetrace/e2e/internal/jaegerd"
 	"github.com/gracetrace/gracetrace/e2e/internal/program"
+	"github.com/gracetrace/gracetrace/internal/address"
 	"github.com/gracetrace/gracetrace/internal/greeter"
 	greeterv1 "github.com/gracetrace/gracetrace/proto/greeter/v1"
 	"github.com/gracetrace/gracetrace/server"
@@ -70,7 +71,7 @@ func startApp(t *testing.T, j *jaegerd.Server, name string, env ...string) app {
 	if err != nil {
 		t.Fatal(err)
 	}
-	addr := "127.0.0.1:" + jaegerd.FreePorts(t, 1)[0]
+	addr := address.TCP(t)
 	p := program.New(t, self).To("http://" + j.OTLP).As(name).With(env...)
 	a := app{p.With(envApp+"="+name, envAddr+"="+addr).Start(t), addr}
 	_ = a.Dial(t, addr).Close()

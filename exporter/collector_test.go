@@ -12,6 +12,8 @@ import (
 	tracepb "go.opentelemetry.io/proto/otlp/trace/v1"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/metadata"
+
+	"github.com/gracetrace/gracetrace/internal/address"
 )
 
 type (
@@ -60,13 +62,13 @@ func (c *collector) Export(ctx context.Context, req *request) (*response, error)
 	return &response{}, nil
 }
 
-// startCollector listens on addr, or anywhere when it is empty.
+// startCollector listens on addr, or on one of its own when it is empty.
 func startCollector(
 	t *testing.T, addr string, c *collector, opts ...grpc.ServerOption,
 ) *collector {
 	t.Helper()
 	if addr == "" {
-		addr = "127.0.0.1:0"
+		addr = address.TCP(t)
 	}
 	lis, err := net.Listen("tcp", addr)
 	if err != nil {
@@ -115,17 +117,6 @@ func (c *collector) header(key string) []string {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.md.Get(key)
-}
-
-// refusedAddr is an address on which nobody listens.
-func refusedAddr(t *testing.T) string {
-	t.Helper()
-	lis, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer lis.Close()
-	return lis.Addr().String()
 }
 
 // muteAddr accepts connections and never says a word.

@@ -15,6 +15,8 @@ import (
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/sdk/resource"
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
+
+	"github.com/gracetrace/gracetrace/internal/address"
 )
 
 func TestBadValuesAreReportedByName(t *testing.T) {
@@ -271,7 +273,7 @@ func TestServiceName(t *testing.T) {
 
 func TestNotABooleanIsSaid(t *testing.T) {
 	clean(t, "OTEL_SDK_DISABLED", "1", "OTEL_EXPORTER_OTLP_INSECURE", "yes",
-		"OTEL_EXPORTER_OTLP_ENDPOINT", "https://"+refusedAddr(t), "OTEL_SERVICE_NAME", "s")
+		"OTEL_EXPORTER_OTLP_ENDPOINT", "https://"+address.TCP(t), "OTEL_SERVICE_NAME", "s")
 	var l logs
 	e := mustNew(t, Config{Logger: l.logger()})
 	<-e.probed

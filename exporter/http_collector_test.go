@@ -20,6 +20,7 @@ import (
 	tracepb "go.opentelemetry.io/proto/otlp/trace/v1"
 	"google.golang.org/protobuf/proto"
 
+	"github.com/gracetrace/gracetrace/internal/address"
 	"github.com/gracetrace/gracetrace/internal/otlpjson"
 )
 
@@ -59,6 +60,12 @@ func startHTTPS(t *testing.T, c *httpCollector, conf *tls.Config) *httpCollector
 	}
 	c.took, c.conns = make(chan int, 100), make(map[net.Conn]http.ConnState)
 	c.srv = httptest.NewUnstartedServer(c)
+	c.srv.Listener.Close()
+	lis, err := net.Listen("tcp", address.TCP(t)) // it stays refused when it is closed
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.srv.Listener = lis
 	c.srv.Config.ConnState = c.note
 	c.srv.Config.ErrorLog = slog.NewLogLogger(slog.DiscardHandler, slog.LevelError)
 	if conf != nil {

@@ -6,6 +6,8 @@ import (
 	"log/slog"
 	"strings"
 	"testing"
+
+	"github.com/gracetrace/gracetrace/internal/address"
 )
 
 // One test per sentence of the specification, and of what is warned about.
@@ -69,7 +71,7 @@ func TestWhereSpansGoOverHTTP(t *testing.T) {
 }
 
 func TestHTTPsPortIsDoubtedWithGRPC(t *testing.T) {
-	clean(t, "OTEL_EXPORTER_OTLP_ENDPOINT", "http://"+refusedAddr(t), "OTEL_SERVICE_NAME", "s")
+	clean(t, "OTEL_EXPORTER_OTLP_ENDPOINT", "http://"+address.TCP(t), "OTEL_SERVICE_NAME", "s")
 	for port, want := range map[string]int{"4318": 1, "4317": 0} {
 		t.Setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:"+port)
 		set, err := readSettings()

@@ -22,6 +22,8 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/peer"
 	"google.golang.org/grpc/status"
+
+	"github.com/gracetrace/gracetrace/internal/address"
 )
 
 func values(kvs []*commonpb.KeyValue) map[string]string {
@@ -160,7 +162,7 @@ func TestABurstIsDeliveredWhole(t *testing.T) {
 }
 
 func TestRefusedConnectionAddsNoDelay(t *testing.T) {
-	clean(t, "OTEL_EXPORTER_OTLP_ENDPOINT", "http://"+refusedAddr(t))
+	clean(t, "OTEL_EXPORTER_OTLP_ENDPOINT", "http://"+address.TCP(t))
 	s := mustNew(t, Config{}).Open()
 	s.Emit(span(1, "a"))
 	s.Emit(span(2, "b"))
@@ -177,7 +179,7 @@ func TestRefusedConnectionAddsNoDelay(t *testing.T) {
 
 // The connection's own backoff must not hide a collector that has just come.
 func TestRedialAsksTheNetworkAtOnce(t *testing.T) {
-	addr := refusedAddr(t)
+	addr := address.TCP(t)
 	clean(t, "OTEL_EXPORTER_OTLP_ENDPOINT", "http://"+addr)
 	exp, err := otlpFactory(nil)(t.Context())
 	if err != nil {
@@ -389,7 +391,7 @@ func TestProbeSaysOnceWhetherACollectorIsThere(t *testing.T) {
 		answered         bool
 	}{
 		{"there", ready.addr, "INFO msg=\"trace export ready\"", true},
-		{"refused", refusedAddr(t), "WARN msg=\"trace export not reachable\"", false},
+		{"refused", address.TCP(t), "WARN msg=\"trace export not reachable\"", false},
 		{"token", startCollector(t, "", refuse(codes.Unauthenticated)).addr,
 			"WARN msg=\"trace export refused\"", true},
 		{"finds an empty batch invalid", startCollector(t, "", refuse(codes.InvalidArgument)).addr,
@@ -453,7 +455,7 @@ func TestCollectorThatAnsweredTheProbeIsWaitedFor(t *testing.T) {
 }
 
 func TestEveryFormOfEndpointConnects(t *testing.T) {
-	lis, err := net.Listen("unix", t.TempDir()+"/otlp.sock")
+	lis, err := net.Listen("unix", address.Unix(t, "otlp.sock"))
 	if err != nil {
 		t.Fatal(err)
 	}

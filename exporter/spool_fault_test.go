@@ -15,6 +15,8 @@ import (
 	"time"
 
 	"go.opentelemetry.io/otel/attribute"
+
+	"github.com/gracetrace/gracetrace/internal/address"
 )
 
 // TestSpoolFaults: a collector that refuses and a disk that does not work. Nothing
@@ -105,7 +107,7 @@ func newDir(t *testing.T) string {
 // withoutCollector opens a session whose collector refuses.
 func withoutCollector(t *testing.T, l *logs, dir string) *Session {
 	t.Helper()
-	clean(t, "OTEL_EXPORTER_OTLP_ENDPOINT", "http://"+refusedAddr(t))
+	clean(t, "OTEL_EXPORTER_OTLP_ENDPOINT", "http://"+address.TCP(t))
 	e := mustNew(t, Config{Logger: l.logger(), ScopeName: "test", SpoolDir: dir})
 	return e.Open()
 }

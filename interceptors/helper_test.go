@@ -6,7 +6,6 @@ import (
 	"context"
 	"log/slog"
 	"net"
-	"path/filepath"
 	"testing"
 
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
@@ -15,6 +14,7 @@ import (
 	"google.golang.org/grpc/credentials/insecure"
 
 	"github.com/gracetrace/gracetrace/interceptors"
+	"github.com/gracetrace/gracetrace/internal/address"
 	"github.com/gracetrace/gracetrace/internal/greeter"
 	greeterv1 "github.com/gracetrace/gracetrace/proto/greeter/v1"
 	"github.com/gracetrace/gracetrace/tracer"
@@ -50,11 +50,11 @@ func bothWays(t *testing.T, test func(t *testing.T, tr *tracer.Tracer)) {
 // listen listens on a real socket and remembers what it accepts.
 func listen(t *testing.T, network string) *recorder {
 	t.Helper()
-	address := "127.0.0.1:0"
+	at := "127.0.0.1:0"
 	if network == "unix" {
-		address = filepath.Join(t.TempDir(), "s")
+		at = address.Unix(t, "s")
 	}
-	lis, err := net.Listen(network, address)
+	lis, err := net.Listen(network, at)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -20,16 +20,17 @@ import (
 
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 
+	"github.com/gracetrace/gracetrace/internal/address"
 	"github.com/gracetrace/gracetrace/internal/servertest"
 	"github.com/gracetrace/gracetrace/server"
 	"github.com/gracetrace/gracetrace/tracer"
 )
 
-// envHold makes the test binary listen on a port until it is killed.
+// envHold makes the test binary listen on that address until it is killed.
 const envHold = "GRACETRACE_TEST_HOLD"
 
 func holdPort() {
-	lis, err := net.Listen("tcp", "127.0.0.1:0")
+	lis, err := net.Listen("tcp", os.Getenv(envHold))
 	if err != nil {
 		fatal(err)
 	}
@@ -46,7 +47,7 @@ func holder(t *testing.T) (*exec.Cmd, string) {
 	}
 	cmd := exec.Command(self)
 	cmd.Args = []string{"./predecessor"}
-	cmd.Env = []string{envHold + "=1"}
+	cmd.Env = []string{envHold + "=" + address.TCP(t)}
 	out, _ := cmd.StdoutPipe()
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
@@ -94,22 +95,22 @@ func (n *names) option() tracer.Option {
 // (coredns #620). The error names the address and who has it, nothing is left
 // open, and nothing is closed that was not used.
 func TestU50AddressInUse(t *testing.T) {
-	cmd, address := holder(t)
+	cmd, held := holder(t)
 	var sent names
 	tr := newTracer(t, sent.option())
 	given := servertest.Listen()
 	g := server.NewGroup(tr)
-	g.Add(server.Member{Name: "api", Server: server.New(tr), Addr: address})
-	g.Add(server.Member{Name: "web", HTTP: &http.Server{}, Addr: "127.0.0.1:0"})
+	g.Add(server.Member{Name: "api", Server: server.New(tr), Addr: held})
+	g.Add(server.Member{Name: "web", HTTP: &http.Server{}, Addr: address.TCP(t)})
 	g.Add(server.Member{Name: "memory", HTTP: &http.Server{}, Listeners: listeners(given)})
 	g.Add(server.Member{Name: "database", Close: func(context.Context) error {
 		t.Error("Close was called although nothing had been served")
 		return nil
 	}})
 	err := g.Start(t.Context())
-	wantError(t, "Start", err, "member api: listen tcp "+address, "address already in use")
+	wantError(t, "Start", err, "member api: listen tcp "+held, "address already in use")
 	if runtime.GOOS == "linux" {
-		wantError(t, "Start", err, "pid "+strconv.Itoa(cmd.Process.Pid)+" (./predecessor) listens on "+address)
+		wantError(t, "Start", err, "pid "+strconv.Itoa(cmd.Process.Pid)+" (./predecessor) listens on "+held)
 	}
 	if runtime.GOOS != "windows" && !errors.Is(err, syscall.EADDRINUSE) {
 		t.Errorf("Start: %v, want EADDRINUSE", err)

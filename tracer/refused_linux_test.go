@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/gracetrace/gracetrace/internal/address"
 )
 
 // TestRefusedByTheKernel: dials to a listener that was closed are counted, if
@@ -27,7 +29,7 @@ func TestRefusedByTheKernel(t *testing.T) {
 			started := make(begun, 9)
 			tr, _ := newTestTracer(t, WithLogger(slog.New(slog.NewTextHandler(started, nil))))
 			tr.resets.at = tr.resets.at.Add(-tt.watched)
-			lis, err := net.Listen("tcp", "127.0.0.1:0")
+			lis, err := net.Listen("tcp", address.TCP(t))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -57,7 +59,7 @@ func TestRefusedByTheKernel(t *testing.T) {
 			for range dials {
 				if c, err := net.Dial("tcp", lis.Addr().String()); err == nil {
 					_ = c.Close()
-					t.Skip("somebody listens there now")
+					t.Fatal("somebody listens there now")
 				}
 			}
 			s.Returned()

@@ -13,6 +13,7 @@ import (
 	collectorv1 "go.opentelemetry.io/proto/otlp/collector/trace/v1"
 	"google.golang.org/grpc"
 
+	"github.com/gracetrace/gracetrace/internal/address"
 	"github.com/gracetrace/gracetrace/tracer"
 )
 
@@ -95,12 +96,7 @@ func TestTraceIsLinked(t *testing.T) {
 
 func TestLostTraceIsNotLinked(t *testing.T) {
 	t.Parallel()
-	lis, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	endpoint := "OTEL_EXPORTER_OTLP_ENDPOINT=http://" + lis.Addr().String()
-	lis.Close()
+	endpoint := "OTEL_EXPORTER_OTLP_ENDPOINT=http://" + address.TCP(t)
 	res := finish(t, gracetrace(t, []string{"OTEL_TRACES_EXPORTER=otlp", endpoint},
 		"demo", "--scenario", "short"))
 	if res.code != exitOK || strings.Contains(res.stdout, "jaeger:") ||

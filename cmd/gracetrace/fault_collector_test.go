@@ -20,6 +20,8 @@ import (
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/proto"
+
+	"github.com/gracetrace/gracetrace/internal/address"
 )
 
 type (
@@ -52,7 +54,7 @@ type sink struct {
 func newSink(t *testing.T, answer answer, opts ...grpc.ServerOption) *sink {
 	t.Helper()
 	c := &sink{
-		addr: "127.0.0.1:0", answer: answer, opts: opts,
+		addr: address.TCP(t), answer: answer, opts: opts,
 		spans: make(map[string]*tracepb.Span), came: make(map[string]time.Time),
 	}
 	c.up(t)

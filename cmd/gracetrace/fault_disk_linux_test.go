@@ -9,6 +9,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/gracetrace/gracetrace/internal/address"
 )
 
 // diskFaults are of a spool that does not work, beside a collector that refuses.
@@ -19,7 +21,7 @@ var diskFaults = []fault{
 			t.Helper()
 			dir := mounted(t, "size=64k")
 			fill(dir)
-			r.to("http://" + refusing(t))
+			r.to("http://" + address.TCP(t))
 			r.spool(filepath.Join(dir, "spool"))
 		},
 	},
@@ -29,7 +31,7 @@ var diskFaults = []fault{
 		arrange: func(t *testing.T, r *faultRun) {
 			t.Helper()
 			dir := mounted(t, "size=256k")
-			r.to("http://" + refusing(t))
+			r.to("http://" + address.TCP(t))
 			r.spool(filepath.Join(dir, "spool"))
 			r.at = append(r.at, event{2 * time.Second, func() { fill(dir) }})
 		},
@@ -39,7 +41,7 @@ var diskFaults = []fault{
 		said: "file too large",
 		arrange: func(t *testing.T, r *faultRun) {
 			t.Helper()
-			r.to("http://" + refusing(t))
+			r.to("http://" + address.TCP(t))
 			r.spool(filepath.Join(t.TempDir(), "spool"))
 			r.env = append(r.env, envFileLimit+"=4096")
 		},
@@ -56,7 +58,7 @@ var diskFaults = []fault{
 			if err := syscall.Mount("", dir, "", syscall.MS_REMOUNT|syscall.MS_RDONLY, ""); err != nil {
 				t.Fatal(err)
 			}
-			r.to("http://" + refusing(t))
+			r.to("http://" + address.TCP(t))
 			r.spool(filepath.Join(dir, "spool"))
 		},
 	},

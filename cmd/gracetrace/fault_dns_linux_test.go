@@ -4,6 +4,7 @@ package main
 
 import (
 	"net"
+	"net/netip"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -11,22 +12,14 @@ import (
 	"testing"
 )
 
-// muteResolver is an address at which a DNS server could be.
-const muteResolver = "127.0.0.77"
-
 // dnsFaults need a resolver of their own.
 var dnsFaults = []fault{
 	{
 		name: "DNS does not answer", lost: all, reason: "timeout", said: "deadline exceeded", needs: root,
 		arrange: func(t *testing.T, r *faultRun) {
 			t.Helper()
-			conn, err := net.ListenPacket("udp", muteResolver+":53")
-			if err != nil {
-				t.Fatal(err)
-			}
-			t.Cleanup(func() { _ = conn.Close() })
 			file := filepath.Join(t.TempDir(), "resolv.conf")
-			if err := os.WriteFile(file, []byte("nameserver "+muteResolver+"\n"), 0o600); err != nil {
+			if err := os.WriteFile(file, []byte("nameserver "+muteResolver(t)+"\n"), 0o600); err != nil {
 				t.Fatal(err)
 			}
 			r.to("http://collector.example.com:4317")
@@ -36,6 +29,20 @@ var dnsFaults = []fault{
 			}
 		},
 	},
+}
+
+// muteResolver is an address at which a DNS server could be. The port cannot be
+// chosen, so the host is one that nobody else has.
+func muteResolver(t *testing.T) (host string) {
+	t.Helper()
+	pid := os.Getpid()
+	host = netip.AddrFrom4([4]byte{127, byte(1 + pid>>16), byte(pid >> 8), byte(pid)}).String()
+	conn, err := net.ListenPacket("udp", net.JoinHostPort(host, "53"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = conn.Close() })
+	return host
 }
 
 // resolveBy puts a file in the place of /etc/resolv.conf, in the mount namespace

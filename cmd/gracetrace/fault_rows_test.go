@@ -15,6 +15,8 @@ import (
 	tracepb "go.opentelemetry.io/proto/otlp/trace/v1"
 	"google.golang.org/grpc"
 	"google.golang.org/protobuf/proto"
+
+	"github.com/gracetrace/gracetrace/internal/address"
 )
 
 // faults are the rows, in the order of docs/faults.md.
@@ -104,7 +106,7 @@ var answeringFaults = []fault{
 var networkFaults = []fault{
 	{
 		name: "refused", lost: all, reason: "collector unreachable", said: "connection refused",
-		arrange: func(t *testing.T, r *faultRun) { t.Helper(); r.to("http://" + refusing(t)) },
+		arrange: func(t *testing.T, r *faultRun) { t.Helper(); r.to("http://" + address.TCP(t)) },
 	},
 	{
 		name: "mute: accepts, says nothing", lost: all, reason: "collector unreachable",

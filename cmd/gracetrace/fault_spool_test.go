@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/gracetrace/gracetrace/internal/address"
 	"github.com/gracetrace/gracetrace/internal/spool"
 )
 
@@ -21,7 +22,7 @@ var spoolFaults = []fault{
 		name: "refused, with a spool", spooled: all, said: "spans spooled.*connection refused",
 		arrange: func(t *testing.T, r *faultRun) {
 			t.Helper()
-			r.to("http://" + refusing(t))
+			r.to("http://" + address.TCP(t))
 			r.spool(filepath.Join(t.TempDir(), "spool"))
 		},
 	},
@@ -72,7 +73,7 @@ var spoolFaults = []fault{
 		name: "refused, spool in the log", spooled: all, said: "spans spooled",
 		arrange: func(t *testing.T, r *faultRun) {
 			t.Helper()
-			r.to("http://" + refusing(t))
+			r.to("http://" + address.TCP(t))
 			r.env = append(r.env, "GRACETRACE_SPOOL=stderr")
 		},
 	},
@@ -80,7 +81,7 @@ var spoolFaults = []fault{
 		name: "refused, and nobody reads the log", lost: all, reason: "spool", said: "it hangs",
 		arrange: func(t *testing.T, r *faultRun) {
 			t.Helper()
-			r.to("http://" + refusing(t))
+			r.to("http://" + address.TCP(t))
 			r.env = append(r.env, "GRACETRACE_SPOOL=stderr")
 			full := fullPipe(t)
 			r.with = func(cmd *exec.Cmd) { cmd.Stderr = full }
@@ -90,7 +91,7 @@ var spoolFaults = []fault{
 		name: "refused, and the spool has its 8 MiB", lost: all, reason: "spool", said: "8 MiB",
 		arrange: func(t *testing.T, r *faultRun) {
 			t.Helper()
-			r.to("http://" + refusing(t))
+			r.to("http://" + address.TCP(t))
 			r.spool(filepath.Join(t.TempDir(), "spool"))
 			anothers(t, r.dir)
 		},
@@ -100,7 +101,7 @@ var spoolFaults = []fault{
 		said: "spool off.*no such file or directory",
 		arrange: func(t *testing.T, r *faultRun) {
 			t.Helper()
-			r.to("http://" + refusing(t))
+			r.to("http://" + address.TCP(t))
 			r.spool(filepath.Join(t.TempDir(), "spool"))
 			r.at = append(r.at, event{2 * time.Second, func() {
 				if err := os.RemoveAll(r.dir); err != nil {

@@ -9,6 +9,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/gracetrace/gracetrace/internal/address"
 )
 
 // TestConnectsAtTheTwoMoments: after the probe no connection to the collector is open, until
@@ -44,7 +46,7 @@ func TestConnectsAtTheTwoMoments(t *testing.T) {
 func TestStartSays(t *testing.T) {
 	t.Parallel()
 	c := newSink(t, nil)
-	there, nowhere := "OTEL_EXPORTER_OTLP_ENDPOINT=http://"+c.addr, "OTEL_EXPORTER_OTLP_ENDPOINT=http://"+refusing(t)
+	there, nowhere := "OTEL_EXPORTER_OTLP_ENDPOINT=http://"+c.addr, "OTEL_EXPORTER_OTLP_ENDPOINT=http://"+address.TCP(t)
 	cert, _ := certified(t, t.TempDir(), "collector")
 	for name, test := range map[string]struct {
 		env  []string

@@ -4,13 +4,13 @@ package main
 
 import (
 	"context"
-	"net"
 	"regexp"
 	"strings"
 	"syscall"
 	"testing"
 
 	"github.com/gracetrace/gracetrace/cmd/gracetrace/internal/scenario"
+	"github.com/gracetrace/gracetrace/internal/address"
 )
 
 var servingOn = regexp.MustCompile(`addresses=\[?"?\[?([0-9.:]+)`)
@@ -112,12 +112,7 @@ func TestServeCyclesOverTLS(t *testing.T) {
 // The load outlives its servers, and is there before them.
 func TestLoad(t *testing.T) {
 	t.Parallel()
-	lis, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	addr := lis.Addr().String()
-	lis.Close()
+	addr := address.TCP(t)
 	load := start(t, gracetrace(t, nil, "load", "--addr", addr, "--rate", "20"))
 	load.await(t, "trying again")
 	for range 2 {

@@ -26,7 +26,7 @@ type stack struct {
 
 func newStack(t *testing.T) *stack {
 	t.Helper()
-	port := jaegerd.FreePorts(t, 11)
+	port := jaegerd.Ports(t, 11)
 	s := &stack{
 		endpoint:  "http://127.0.0.1:" + port[5],
 		telemetry: "http://127.0.0.1:" + port[7] + "/metrics",

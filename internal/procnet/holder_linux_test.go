@@ -9,12 +9,13 @@ import (
 	"net/netip"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"strconv"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/gracetrace/gracetrace/internal/address"
 )
 
 // envListen makes the test binary listen on that address and say where.
@@ -93,14 +94,14 @@ func TestHolderOf(t *testing.T) {
 
 // TestHolderOfUnix: a socket file has a holder, or was left behind.
 func TestHolderOfUnix(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "a b.sock")
+	path := address.Unix(t, "a b.sock")
 	pid, _ := startListener(t, "./unix", path)
-	address := &net.UnixAddr{Net: "unix", Name: path}
-	if h := HolderOf(address, limit); h.PID != pid || h.Socket != "listens on "+path {
+	to := &net.UnixAddr{Net: "unix", Name: path}
+	if h := HolderOf(to, limit); h.PID != pid || h.Socket != "listens on "+path {
 		t.Errorf("holder %+v, want pid %d", h, pid)
 	}
-	address.Name += "2"
-	if h := HolderOf(address, limit); h.PID != 0 || !strings.Contains(h.String(), "left behind") {
+	to.Name += "2"
+	if h := HolderOf(to, limit); h.PID != 0 || !strings.Contains(h.String(), "left behind") {
 		t.Errorf("holder %+v, want a file that was left behind", h)
 	}
 }

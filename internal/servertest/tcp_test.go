@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/gracetrace/gracetrace/internal/address"
 	greeterv1 "github.com/gracetrace/gracetrace/proto/greeter/v1"
 	"google.golang.org/grpc"
 )
@@ -131,12 +132,7 @@ func TestFrozenBlocksTCP(t *testing.T) {
 }
 
 func TestDialTCPRefused(t *testing.T) {
-	lis, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	_ = lis.Close()
-	_, err = Silent(t.Context(), DialTCP(lis.Addr().String()))
+	_, err := Silent(t.Context(), DialTCP(address.TCP(t)))
 	if !errors.Is(err, syscall.ECONNREFUSED) {
 		t.Errorf("Silent: %v, want ECONNREFUSED", err)
 	}

@@ -12,11 +12,12 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strings"
 	"sync"
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/gracetrace/gracetrace/internal/address"
 )
 
 const (
@@ -64,22 +65,15 @@ func Start(t *testing.T) *Server {
 func (c Config) Start(t *testing.T) *Server {
 	t.Helper()
 	Binary(t)
-	// Between the choice of a port and Jaeger's listen another process can take
-	// it, so one try is not enough.
-	for try := 1; ; try++ {
-		s := &Server{config: c, http: &http.Client{}, ports: FreePorts(t, 5)}
-		s.OTLP, s.HTTP = "127.0.0.1:"+s.ports[0], "127.0.0.1:"+s.ports[1]
-		s.Query = "http://127.0.0.1:" + s.ports[2]
-		s.health = "http://127.0.0.1:" + s.ports[4] + "/status"
-		output, err := s.start(t)
-		if err == nil {
-			t.Cleanup(func() { s.Stop(t) })
-			return s
-		}
-		if try == 3 || !strings.Contains(output, "address already in use") {
-			t.Fatalf("starting jaeger: %v\n%s", err, output)
-		}
+	s := &Server{config: c, http: &http.Client{}, ports: Ports(t, 5)}
+	s.OTLP, s.HTTP = "127.0.0.1:"+s.ports[0], "127.0.0.1:"+s.ports[1]
+	s.Query = "http://127.0.0.1:" + s.ports[2]
+	s.health = "http://127.0.0.1:" + s.ports[4] + "/status"
+	if output, err := s.start(t); err != nil {
+		t.Fatalf("starting jaeger: %v\n%s", err, output)
 	}
+	t.Cleanup(func() { s.Stop(t) })
+	return s
 }
 
 // Again starts it again after Stop, on the same ports.
@@ -212,19 +206,13 @@ func (s *Server) Stop(t *testing.T) {
 	}
 }
 
-// FreePorts returns n ports of the loopback address that were free a moment ago.
-func FreePorts(t *testing.T, n int) []string {
+// Ports returns n ports of the loopback address that are the test's until its end.
+func Ports(t *testing.T, n int) []string {
 	t.Helper()
 	ports := make([]string, n)
 	for i := range ports {
-		l, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
-		}
-		// Open until all are chosen, or one could be chosen twice.
-		defer l.Close()
-		_, ports[i], err = net.SplitHostPort(l.Addr().String())
-		if err != nil {
+		var err error
+		if _, ports[i], err = net.SplitHostPort(address.TCP(t)); err != nil {
 			t.Fatal(err)
 		}
 	}

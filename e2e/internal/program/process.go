@@ -11,7 +11,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/gracetrace/gracetrace/e2e/internal/jaegerd"
+	"github.com/gracetrace/gracetrace/internal/address"
 )
 
 const (
@@ -110,7 +110,7 @@ type Server struct {
 // Serve starts the server and returns when it listens.
 func (p Program) Serve(t *testing.T, flags ...string) *Server {
 	t.Helper()
-	addr := "127.0.0.1:" + jaegerd.FreePorts(t, 1)[0]
+	addr := address.TCP(t)
 	s := &Server{Addr: addr, Process: p.Start(t, append([]string{"serve", "--addr", addr}, flags...)...)}
 	_ = s.Dial(t, addr).Close()
 	return s

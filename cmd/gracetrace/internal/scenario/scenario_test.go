@@ -13,6 +13,7 @@ import (
 	"google.golang.org/grpc/credentials"
 
 	"github.com/gracetrace/gracetrace/cmd/gracetrace/internal/scenario"
+	"github.com/gracetrace/gracetrace/internal/address"
 	"github.com/gracetrace/gracetrace/internal/greeter"
 	"github.com/gracetrace/gracetrace/internal/selfsigned"
 	greeterv1 "github.com/gracetrace/gracetrace/proto/greeter/v1"
@@ -54,12 +55,7 @@ func TestStart(t *testing.T) {
 
 // Who is not there is an error, at once.
 func TestNoServer(t *testing.T) {
-	lis, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	target := &scenario.Target{Addr: lis.Addr().String(), Begun: make(chan struct{})}
-	lis.Close()
+	target := &scenario.Target{Addr: address.TCP(t), Begun: make(chan struct{})}
 	for _, s := range scenario.All() {
 		if _, err := s.Start(t.Context(), target); err == nil {
 			t.Errorf("%s: no error", s.Name)
