@@ -7,6 +7,8 @@ import (
 	"testing"
 
 	"go.uber.org/goleak"
+
+	"github.com/gracetrace/gracetrace/internal/hermetic"
 )
 
 func TestMain(m *testing.M) {
@@ -15,5 +17,6 @@ func TestMain(m *testing.M) {
 	if crowd() {
 		return
 	}
+	hermetic.ClearEnvironment()
 	goleak.VerifyTestMain(m)
 }

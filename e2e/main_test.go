@@ -8,6 +8,8 @@ import (
 	"testing"
 
 	"go.uber.org/goleak"
+
+	"github.com/gracetrace/gracetrace/internal/hermetic"
 )
 
 // atOnce is how many tests run in parallel: they wait for processes, which is no
@@ -21,5 +23,6 @@ func TestMain(m *testing.M) {
 	if err := flag.Set("test.parallel", strconv.Itoa(atOnce)); err != nil {
 		panic(err)
 	}
+	hermetic.ClearEnvironment()
 	goleak.VerifyTestMain(m)
 }

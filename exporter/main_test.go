@@ -15,9 +15,14 @@ import (
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	"go.opentelemetry.io/otel/trace"
 	"go.uber.org/goleak"
+
+	"github.com/gracetrace/gracetrace/internal/hermetic"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	hermetic.ClearEnvironment()
+	goleak.VerifyTestMain(m)
+}
 
 // clean gives the test an environment without OTEL_* but for the pairs.
 func clean(t *testing.T, pairs ...string) {

@@ -7,10 +7,13 @@ import (
 	"testing"
 
 	"go.uber.org/goleak"
+
+	"github.com/gracetrace/gracetrace/internal/hermetic"
 )
 
 func TestMain(m *testing.M) {
 	//nolint:forbidigo // a nil Tracer has no other logger to warn by
 	slog.SetDefault(slog.New(slog.DiscardHandler))
+	hermetic.ClearEnvironment()
 	goleak.VerifyTestMain(m)
 }

@@ -9,6 +9,7 @@ import (
 
 	"go.uber.org/goleak"
 
+	"github.com/gracetrace/gracetrace/internal/hermetic"
 	"github.com/gracetrace/gracetrace/internal/story"
 )
 
@@ -35,6 +36,7 @@ func TestMain(m *testing.M) {
 	c := make(chan os.Signal, 1)
 	signal.Notify(c, os.Interrupt)
 	signal.Stop(c)
+	hermetic.ClearEnvironment()
 	goleak.VerifyTestMain(m)
 }
 

@@ -8,6 +8,7 @@ import (
 
 	"go.uber.org/goleak"
 
+	"github.com/gracetrace/gracetrace/internal/hermetic"
 	"github.com/gracetrace/gracetrace/internal/woven"
 )
 
@@ -20,6 +21,7 @@ func TestMain(m *testing.M) {
 		runProgram(kind)
 		return
 	}
+	hermetic.ClearEnvironment()
 	goleak.VerifyTestMain(m)
 }
 

@@ -15,6 +15,8 @@ import (
 	"time"
 
 	"go.uber.org/goleak"
+
+	"github.com/gracetrace/gracetrace/internal/hermetic"
 )
 
 // envMain makes the test binary be gracetrace, so that a test can send it a real
@@ -29,6 +31,7 @@ func TestMain(m *testing.M) {
 	if os.Getenv(envStopping) != "" {
 		os.Exit(serveUntilSignal())
 	}
+	hermetic.ClearEnvironment()
 	goleak.VerifyTestMain(m)
 }
 

@@ -8,6 +8,8 @@ import (
 	"testing"
 
 	"go.uber.org/goleak"
+
+	"github.com/gracetrace/gracetrace/internal/hermetic"
 )
 
 // envJob makes the test binary be a process of the rollout: see job.
@@ -22,5 +24,6 @@ func TestMain(m *testing.M) {
 		}
 		os.Exit(code) //nolint:forbidigo // this is that process' main
 	}
+	hermetic.ClearEnvironment()
 	goleak.VerifyTestMain(m)
 }

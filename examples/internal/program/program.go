@@ -6,12 +6,15 @@ package program
 import (
 	"bufio"
 	"context"
+	"net"
 	"os"
 	"os/exec"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/gracetrace/gracetrace/internal/hermetic"
 )
 
 // runMain makes the test binary be the program.
@@ -23,6 +26,7 @@ func Main(m *testing.M, main func()) {
 		main()
 		return
 	}
+	hermetic.ClearEnvironment() // of which the program would have all
 	os.Exit(m.Run())
 }
 
@@ -40,6 +44,32 @@ type Program struct {
 	cmd   *exec.Cmd
 	lines *bufio.Scanner
 	seen  []string
+}
+
+// portTimeout is for how long others may have a port.
+const portTimeout = 20 * time.Second
+
+// Free waits until a program can have the ports that it always has. Another's test on
+// this machine may need them for a while; if somebody goes on to, the test is skipped.
+func Free(t *testing.T, addresses ...string) {
+	t.Helper()
+	tick := time.NewTicker(100 * time.Millisecond)
+	defer tick.Stop()
+	late := time.After(portTimeout)
+	for _, address := range addresses {
+		for {
+			lis, err := net.Listen("tcp", address)
+			if err == nil {
+				_ = lis.Close()
+				break
+			}
+			select {
+			case <-tick.C:
+			case <-late:
+				t.Skipf("somebody else has a port that the program needs: %v", err)
+			}
+		}
+	}
 }
 
 // Start starts it. It may run for 30 s; ctx is done then, or at the test's end.
