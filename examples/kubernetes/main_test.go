@@ -24,6 +24,7 @@ func TestMain(m *testing.M) { program.Main(m, main) }
 // TestLameDuck: for 5 s after a real SIGTERM a new client is served, a health check
 // says that the server is leaving, and the debug port says what lasts.
 func TestLameDuck(t *testing.T) {
+	program.Free(t, ":8080", "localhost:6060")
 	log, ctx := program.Start(t, nil, "OTEL_SERVICE_NAME=greeter",
 		"OTEL_TRACES_EXPORTER=none", "GRACETRACE_GRACE_PERIOD=25s")
 	log.Await("serving")

@@ -19,6 +19,7 @@ func TestMain(m *testing.M) { program.Main(m, main) }
 
 // TestRun starts the program, calls it and sends it a real SIGTERM.
 func TestRun(t *testing.T) {
+	program.Free(t, ":50051")
 	log, ctx := program.Start(t, nil, "OTEL_SERVICE_NAME=quickstart",
 		"OTEL_TRACES_EXPORTER=none")
 	log.Await("serving")
