@@ -28,8 +28,32 @@ type recorder struct {
 	delay    time.Duration
 	end      func() // waits for what is on its way
 
-	mu   sync.Mutex // guards following
-	sent map[string][]message
+	mu    sync.Mutex // guards following
+	sent  map[string][]message
+	until int           // it answers so many requests more, and one after that not
+	stuck chan struct{} // closed when that one has come; nil: it answers all
+}
+
+// stall makes the recorder leave a request unanswered, after n that it answers. Later
+// ones are answered again. The channel is closed when the request has come.
+func (c *recorder) stall(n int) <-chan struct{} {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.until, c.stuck = n, make(chan struct{})
+	return c.stuck
+}
+
+// stalls reports whether this is the request to leave unanswered. c.mu must be held.
+func (c *recorder) stalls() bool {
+	if c.stuck == nil {
+		return false
+	}
+	if c.until--; c.until >= 0 {
+		return false
+	}
+	close(c.stuck)
+	c.stuck = nil
+	return true
 }
 
 // message is what came at once.
@@ -68,7 +92,12 @@ func (c *recorder) Export(ctx context.Context, req *collectorv1.ExportTraceServi
 		c.sent[name] = append(c.sent[name],
 			message{at, &tracepb.TracesData{ResourceSpans: []*tracepb.ResourceSpans{rs}}})
 	}
+	stalls := len(req.GetResourceSpans()) > 0 && c.stalls() // else it is a probe
 	c.mu.Unlock()
+	if stalls {
+		<-ctx.Done() // the sender's end
+		return nil, ctx.Err()
+	}
 	select {
 	case <-time.After(c.delay):
 	case <-ctx.Done():

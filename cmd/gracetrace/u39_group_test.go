@@ -5,6 +5,7 @@
 package main
 
 import (
+	"context"
 	"math/rand/v2"
 	"net/http"
 	"path/filepath"
@@ -15,6 +16,7 @@ import (
 	"time"
 
 	"github.com/gracetrace/gracetrace/cmd/gracetrace/internal/scenario"
+	"github.com/gracetrace/gracetrace/internal/servertest"
 	"github.com/gracetrace/gracetrace/tracer"
 )
 
@@ -62,10 +64,14 @@ var groupKills = []groupKill{
 
 var memberOn = regexp.MustCompile(`msg=serving member=(\w+) addresses=\[?"?\[?([0-9.:]+)`)
 
-// kill starts the process, stops it and kills it, and returns when that was.
-func (g *groupKill) kill(t *testing.T, env ...string) (peer string, after time.Duration) {
+// kill starts the process, stops it and kills it, and returns when that was, and by
+// how much timers were late.
+func (g *groupKill) kill(t *testing.T, env ...string) (peer string, after, late time.Duration) {
 	t.Helper()
 	after = holderTold + rand.N(g.latest-holderTold)
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	lateBy := servertest.Lateness(ctx)
 	r := start(t, gracetrace(t, append(env, envGroup+"="+g.closes.String(), "OTEL_TRACES_EXPORTER=otlp")))
 	on := make(map[string]string)
 	for len(on) < 2 {
@@ -80,7 +86,8 @@ func (g *groupKill) kill(t *testing.T, env ...string) (peer string, after time.D
 		t.Errorf("%s: it ended by itself, before %s:\n%s", g.name, after, got.stderr)
 	}
 	leave()
-	return peer, after
+	cancel()
+	return peer, after, <-lateBy
 }
 
 // TestU39KillGroup: a group is killed at any moment of its stop. What the collector has
@@ -102,7 +109,7 @@ func (g *groupKill) judge(t *testing.T, spooled bool) {
 	if spooled {
 		env = []string{"OTEL_SERVICE_NAME=group", nowhere, "GRACETRACE_SPOOL_DIR=" + dir}
 	}
-	peer, after := g.kill(t, env...)
+	peer, after, late := g.kill(t, env...)
 	if spooled {
 		env = []string{"OTEL_TRACES_EXPORTER=otlp", c.endpoint}
 		if r := finish(t, gracetrace(t, env, "recover", dir)); r.code != exitOK {
@@ -113,6 +120,9 @@ func (g *groupKill) judge(t *testing.T, spooled bool) {
 	r := reported(t, c.of("group"))
 	if r.Outcome != tracer.OutcomeKilled {
 		t.Errorf("%s, killed after %s: %s", g.name, after, r.Outcome)
+	}
+	if len(r.Checkpoints) == 0 && after < holderTold+late {
+		return // on a machine that busy nothing more was promised
 	}
 	for _, want := range append(g.words, ": "+g.member+": ", peer) {
 		if !strings.Contains(r.Verdict, want) {

@@ -100,17 +100,18 @@ var runName = regexp.MustCompile(`run-\d+`)
 func recoverAndKill(t *testing.T, c *recorder, spool, dir string) {
 	t.Helper()
 	before := len(filesIn(t, dir))
+	middle := c.stall(before / 2)
 	r := start(t, gracetrace(t, []string{"OTEL_TRACES_EXPORTER=otlp", c.endpoint, spool}, "recover", dir))
-	for tick := time.NewTicker(time.Millisecond); len(filesIn(t, dir)) > before*2/3; <-tick.C {
-		if t.Context().Err() != nil {
-			t.Fatal("nothing is recovered")
-		}
+	select {
+	case <-middle:
+	case <-t.Context().Done():
+		t.Fatal("nothing is recovered")
 	}
 	r.signal(t, os.Kill)
 	if got := r.wait(t); got.code >= 0 {
-		t.Logf("the recovery ended before it was killed:\n%s", got.stdout)
+		t.Errorf("the recovery ended before it was killed:\n%s", got.stdout)
 	}
-	if n := len(filesIn(t, dir)); n == 0 {
+	if n := len(filesIn(t, dir)); n == 0 || n == before {
 		t.Errorf("%d files of %d are left: it was not killed in its middle", n, before)
 	}
 }
