@@ -38,7 +38,7 @@ type culpritsFlags struct {
 	sort                         orderValue
 	top                          int
 	timeout, failOver, silence   durationValue
-	json, progress               bool
+	json, progress, alsoRoots    bool
 }
 
 func newCulprits() *cobra.Command {
@@ -90,6 +90,8 @@ killed, or took longer.`,
 	flags.IntVar(&f.top, "top", defaultTop, "print so many culprits; --json has all")
 	flags.Var(&f.failOver, "fail-over", "exit with 3 if one was forced, killed or longer")
 	flags.Var(&f.silence, "silence", "without an end, and silent for so long: killed")
+	flags.BoolVar(&f.alsoRoots, "also-roots", false,
+		"find those that have lost their first span, too, in twice the time")
 	flags.BoolVar(&f.json, "json", false, "print JSON")
 	flags.BoolVar(&f.progress, "progress", false, "say how far it is even if stderr is no terminal")
 	flags.StringVar(&f.ui, "ui", f.ui, "`URL` of Jaeger in links (default that of --jaeger)")
@@ -103,8 +105,8 @@ killed, or took longer.`,
 func (f *culpritsFlags) query(now time.Time) (*culprits.Query, error) {
 	q := &culprits.Query{
 		Service: f.service, Version: f.version, Now: now, By: f.by.parts, FailOver: f.failOver.d,
-		Silence: f.silence.d,
-		From:    f.since.at(now), To: now.Add(ahead),
+		Silence: f.silence.d, AlsoRoots: f.alsoRoots,
+		From: f.since.at(now), To: now.Add(ahead),
 	}
 	if f.until.set() {
 		q.To = f.until.at(now)

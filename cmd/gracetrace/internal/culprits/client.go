@@ -115,14 +115,22 @@ func (c *Client) retry(ctx context.Context, try func() error) error {
 		if once := (again{}); !errors.As(err, &once) || n == tries || ctx.Err() != nil {
 			return err
 		}
-		t := time.NewTimer(pause)
-		select {
-		case <-t.C:
-		case <-ctx.Done():
-			t.Stop()
-			return ctx.Err()
+		if err := rest(ctx, pause); err != nil {
+			return err
 		}
 		pause *= 2
+	}
+}
+
+// rest leaves Jaeger alone for a while.
+func rest(ctx context.Context, d time.Duration) error {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
 	}
 }
 

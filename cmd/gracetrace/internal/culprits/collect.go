@@ -34,10 +34,12 @@ type collector struct {
 	seen  map[traceID]extent
 	tally *tally
 
-	answers int
-	bytes   int64
-	foreign int // traces that are no shutdowns
-	strange int // traces that cannot be read
+	answers  int
+	bytes    int64
+	slow     int // answers that came too late
+	foreign  int // traces that are no shutdowns
+	headless int // shutdowns that have lost their first spans
+	strange  int // traces that cannot be read
 
 	probed     bool
 	drift      time.Duration // of Jaeger's clock from ours, the largest
@@ -193,7 +195,9 @@ func (a *answer) read(t trace) (extent, error) {
 			continue // of another process in the trace of a deployment
 		}
 		starts(r, &e)
-		a.count(t.id, r)
+		if a.count(t.id, r) && a.byRoot() {
+			a.headless++
+		}
 	}
 	if e.first > e.last {
 		return anywhere, a.ignored("it answers the shutdowns of another service")
@@ -215,15 +219,21 @@ func starts(r *tracer.Report, e *extent) {
 	}
 }
 
+// byRoot says that those that are not known yet have lost their first spans.
+func (a *answer) byRoot() bool {
+	return a.operation == operationRoot || a.operation == operationGroupRoot
+}
+
 // count takes a shutdown into the tally, unless it is not asked for.
-func (c *collector) count(id traceID, r *tracer.Report) {
+func (c *collector) count(id traceID, r *tracer.Report) bool {
 	// The span that was searched for begins a microsecond after the shutdown.
 	at := r.Start.Add(time.Microsecond)
 	if at.Before(c.q.From) || !at.Before(c.q.To) {
-		return
+		return false
 	}
 	if v := c.q.Version; v != "" && v != r.ServiceVersion {
-		return
+		return false
 	}
 	c.tally.add(id, r)
+	return true
 }

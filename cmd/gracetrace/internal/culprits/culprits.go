@@ -23,6 +23,9 @@ import (
 const (
 	operationServer = "grpc.server.shutdown started"
 	operationGroup  = "shutdown started"
+	// With AlsoRoots.
+	operationRoot      = "grpc.server.shutdown"
+	operationGroupRoot = "shutdown"
 )
 
 // Query is what is asked.
@@ -45,6 +48,9 @@ type Query struct {
 	By []Part
 	// FailOver is how long a shutdown may take; 0: no shutdown fails.
 	FailOver time.Duration
+	// AlsoRoots looks for the ends of shutdowns, too: of those whose first span was lost
+	// the end may be there. By default it does not, which takes half as long.
+	AlsoRoots bool
 	// Progress is told how far the search is, after each answer. By default, nobody.
 	Progress func(Progress)
 }
@@ -65,8 +71,12 @@ func Collect(ctx context.Context, q *Query) (*Result, error) {
 		q = &all
 	}
 	c := newCollector(q)
-	for i, op := range []string{operationServer, operationGroup} {
-		w := &windows{collector: c, operation: op, part: float64(i)}
+	operations := []string{operationServer, operationGroup}
+	if q.AlsoRoots {
+		operations = append(operations, operationRoot, operationGroupRoot)
+	}
+	for i, op := range operations {
+		w := &windows{collector: c, operation: op, part: float64(i), parts: float64(len(operations))}
 		if err := w.search(ctx); err != nil {
 			return nil, interrupted(ctx, err, c)
 		}

@@ -117,3 +117,34 @@ func golden(t *testing.T, name string, write func(*bytes.Buffer) error) {
 		}
 	}
 }
+
+// TestAlsoRoots: a shutdown whose first span was lost is found if it is asked for, once,
+// and one that has both is not counted twice.
+func TestAlsoRoots(t *testing.T) {
+	runs := many(250, sec)
+	for _, lost := range []int{3, 4, 170} {
+		runs[lost].headless = true
+	}
+	f := newFake(t, runs...)
+	q := f.query(t)
+	if r := collect(t, q); r.Counts.All != 247 {
+		t.Errorf("%+v", r.Counts)
+	}
+	before := f.asked()
+	q.AlsoRoots = true
+	last := 0.0
+	q.Progress = func(p Progress) {
+		if p.Done < last || p.Done > 1 {
+			t.Errorf("progress goes from %g to %g", last, p.Done)
+		}
+		last = p.Done
+	}
+	r := collect(t, q)
+	if r.Counts.All != 250 || !r.Complete || len(r.Notes) != 1 || last != 1 ||
+		r.Notes[0] != "3 of them have lost their first span: they were found by their ends" {
+		t.Errorf("%+v, %q, progress %g", r.Counts, r.Notes, last)
+	}
+	if n := f.asked() - before; n > 2*before+5 {
+		t.Errorf("%d questions, %d without", n, before)
+	}
+}

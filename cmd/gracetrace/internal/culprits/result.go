@@ -123,6 +123,8 @@ type SearchInfo struct {
 	Bytes      int64 `json:"bytes"` // of JSON
 	Traces     int   `json:"traces"`
 	Unreadable int   `json:"unreadable,omitempty"`
+	// Slow counts answers that came too late: less was asked for then.
+	Slow int `json:"slow,omitempty"`
 }
 
 // result makes one of the sums.
@@ -135,6 +137,7 @@ func (c *collector) result() *Result {
 		Culprits: []Culprit{},
 		Search: SearchInfo{
 			Answers: c.answers, Bytes: c.bytes, Traces: len(c.seen) - c.foreign, Unreadable: c.strange,
+			Slow: c.slow,
 		},
 	}
 	c.clocks()
@@ -172,6 +175,9 @@ func (c *collector) clocks() {
 	}
 	if n := c.tally.future; n > 0 {
 		c.notef("%d of them began in the future of this machine's clock, which tells killed from running", n)
+	}
+	if c.headless > 0 {
+		c.notef("%d of them have lost their first span: they were found by their ends", c.headless)
 	}
 	if c.foreign > 0 {
 		c.notef("%d other traces have a span of the same name", c.foreign)

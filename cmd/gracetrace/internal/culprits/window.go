@@ -34,8 +34,11 @@ var (
 type windows struct {
 	*collector
 	operation string
-	part      float64 // of the search: how many operations were before
+	part      float64 // of the search: how many operations were before,
+	parts     float64 // and how many there are
 	overfull  int
+	limit     int // how many traces a search asks for: depth, or less of a slow Jaeger
+	late      int // answers in a row that came too late
 }
 
 func (w *windows) search(ctx context.Context) error {
@@ -46,17 +49,31 @@ func (w *windows) search(ctx context.Context) error {
 	if to.After(latest) {
 		to = latest
 	}
+	w.limit = depth
 	width := to.Sub(from)
 	for at := from; at.Before(to); {
 		end := at.Add(width)
 		if end.After(to) {
 			end = to
 		}
-		n, full, err := w.window(ctx, at, end, depth)
+		asked := time.Now()
+		n, full, err := w.window(ctx, at, end, w.limit)
+		if tooLate := (slow{}); errors.As(err, &tooLate) {
+			width = max(end.Sub(at)/lessTime, instant).Truncate(instant)
+			err = w.askLess(ctx, tooLate)
+			if err == nil {
+				continue
+			}
+		}
 		if err != nil {
 			return err
 		}
 		w.report(to.Sub(from), at.Sub(from))
+		w.late = 0
+		soon := time.Since(asked) < w.q.Jaeger.timeout/4 // twice as much may be answered, too
+		if soon {
+			w.limit = min(2*w.limit, depth)
+		}
 		if full && end.Sub(at) > instant {
 			width = max(end.Sub(at)/2, instant).Truncate(instant)
 			continue
@@ -67,7 +84,7 @@ func (w *windows) search(ctx context.Context) error {
 			}
 		}
 		at = end
-		if n < depth/4 {
+		if soon && n < depth/4 {
 			width = min(2*width, to.Sub(from))
 		}
 	}
@@ -80,9 +97,8 @@ func (w *windows) report(all, done time.Duration) {
 	if w.q.Progress == nil {
 		return
 	}
-	const operations = 2
 	w.q.Progress(Progress{
-		Done:      (w.part + float64(done)/float64(all)) / operations,
+		Done:      (w.part + float64(done)/float64(all)) / w.parts,
 		Shutdowns: w.tally.all(), Answers: w.answers,
 	})
 }
@@ -90,10 +106,14 @@ func (w *windows) report(all, done time.Duration) {
 // crowded asks for more of an instant that is full: for so many that it is not, or for
 // as many as Jaeger gives. What is then still missing is said.
 func (w *windows) crowded(ctx context.Context, at, end time.Time) error {
-	for limit := 10 * depth; limit <= maxDepth; limit *= 10 {
+	for limit := 10 * w.limit; limit <= maxDepth; limit *= 10 {
 		_, full, err := w.window(ctx, at, end, limit)
+		tooLate := slow{}
+		if errors.As(err, &tooLate) {
+			_, full, err = w.window(ctx, at, end, limit) // it may have been busy
+		}
 		switch {
-		case errors.Is(err, errDepth):
+		case errors.Is(err, errDepth), errors.As(err, &tooLate):
 			limit = maxDepth
 		case err != nil:
 			return err
@@ -115,7 +135,7 @@ func (w *windows) crowded(ctx context.Context, at, end time.Time) error {
 func (w *windows) window(ctx context.Context, from, to time.Time, limit int) (n int, full bool, err error) {
 	for {
 		a := &answer{collector: w.collector, operation: w.operation, from: from, to: to, limit: limit}
-		err := w.q.Jaeger.retry(ctx, func() error { return a.ask(ctx) })
+		err := w.q.Jaeger.retry(ctx, func() error { return w.patiently(ctx, a) })
 		switch {
 		case errors.Is(err, errDepth) && limit > 1 && limit <= depth:
 			limit = max(limit/10, 1) // a Jaeger that keeps few
@@ -138,6 +158,45 @@ func (w *windows) window(ctx context.Context, from, to time.Time, limit int) (n 
 		}
 		return a.n, a.n >= limit, nil
 	}
+}
+
+// slow is an error that came after a long time. The same question again would take as
+// long, one for less may not.
+type slow struct{ error }
+
+const (
+	// lessTime and lessTraces are what parts of it are asked for then.
+	lessTime, lessTraces = 8, 4
+	// leastLimit is the least that is asked for: with less a window of one trace would
+	// be full.
+	leastLimit = 2
+	// maxLate is how many answers in a row may be too late.
+	maxLate = 5
+	// longTime is what an error has to take, or half of the time that an answer may.
+	longTime = 5 * time.Second
+)
+
+// patiently asks once, and tells errors that come late.
+func (w *windows) patiently(ctx context.Context, a *answer) error {
+	asked := time.Now()
+	err := a.ask(ctx)
+	passing := again{}
+	if errors.As(err, &passing) && ctx.Err() == nil &&
+		time.Since(asked) >= min(longTime, w.q.Jaeger.timeout/2) {
+		w.slow++
+		return slow(passing)
+	}
+	return err
+}
+
+// askLess has the next question be for less. Its error is that of the last answer, if
+// there is no less.
+func (w *windows) askLess(ctx context.Context, last slow) error {
+	if w.late++; w.late == maxLate {
+		return last.error
+	}
+	w.limit = max(w.limit/lessTraces, leastLimit)
+	return rest(ctx, w.q.Jaeger.pause<<w.late)
 }
 
 // probe asks for one trace of a window that has several: a Jaeger that answers them
