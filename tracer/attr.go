@@ -52,6 +52,9 @@ const (
 	keyParent      = "shutdown.parent" // as a W3C traceparent
 	keyParentState = "shutdown.parent.state"
 
+	// Of every span where that parent may have others below it: see spans.mine.
+	keyID = "shutdown.id"
+
 	// Of a phase and of a checkpoint.
 	keyPhase      = "shutdown.phase"
 	keyElapsed    = "shutdown.elapsed" // seconds since the start

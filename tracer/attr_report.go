@@ -18,7 +18,7 @@ const (
 	keyStackAt    = "shutdown.holder.stack_at" // seconds since the start
 	keyCodeSource = "shutdown.holder.source"   // greeter.go:88
 	keyBlamed     = "shutdown.holder.culprit"  // of the phase, or what it is a part of
-	keyNotes      = "shutdown.notes"           // on the root, each "kind: text (reference)"
+	keyNotes      = "shutdown.notes"           // on the root and checkpoints, each "kind: text (reference)"
 )
 
 // maxNotes bounds those that are sent.
@@ -49,7 +49,7 @@ func parseNote(line string) Note {
 // noteKinds are those of Note.Kind.
 var noteKinds = map[string]bool{
 	noteRemedy: true, noteBug: true, noteClients: true, noteSignature: true, noteMissing: true,
-	noteStopCall: true,
+	noteStopCall: true, notePanic: true,
 }
 
 // noteMissing is the kind of a note that says why evidence is not there.

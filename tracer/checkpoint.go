@@ -112,6 +112,7 @@ func (s *spans) checkpoint(tl *timeline, views []phaseView) {
 		{keyPhase, string(v.phase)}, {keyElapsed, tl.fromStart(tl.now).Seconds()},
 		{keyVerdict, tl.verdictSoFar(v)},
 	}, tl.left(tl.now).attrs(keyEndLeft)...)
+	attrs = append(attrs, noteAttrs(tl.notesOf(v))...)
 	s.emit(id, s.started, spanCheckpoint+string(v.phase), b, attrs)
 	for i, hb := range within(b, open) {
 		h := open[i].tell()

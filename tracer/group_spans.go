@@ -73,7 +73,7 @@ func (g *Group) sendMember(m *Member, r *Report) {
 	if !own {
 		below := newSpans(g.session, g.spans.wall.Add(start), g.spans.origin)
 		below.traceID, below.root, below.phaseEnd = g.spans.traceID, m.span, b.start-start-tick
-		below.member = m.which()
+		below.member, below.mine = m.which(), g.spans.mine
 		below.advance(tl, views)
 		g.mu.Lock()
 		g.missed += below.missed

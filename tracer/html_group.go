@@ -52,7 +52,7 @@ func (w *rowWriter) members(members []pageMember) {
 	w.level = 1
 	for i, m := range members {
 		share := (maxGroupRows - len(w.rows)) / (len(members) - i)
-		w.shift, w.stacks = onAxis(Duration(m.offset())), len(m.Stacks)
+		w.shift, w.stacks, w.ended = onAxis(Duration(m.offset())), len(m.Stacks), m.Outcome
 		main := -1
 		if m.main {
 			main = mainPhase(m.phases)

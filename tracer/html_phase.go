@@ -57,8 +57,8 @@ func (h *Holder) words() string {
 
 // pageNote is what stands behind a phase's name: what it began with, what of it
 // was left, and who let go last.
-func (p *PhaseReport) pageNote() string {
-	note := phaseNote(p)
+func (p *PhaseReport) pageNote(outcome Outcome) string {
+	note := phaseNote(p, outcome)
 	if p.ReleasedBy != "" {
 		note = strings.TrimPrefix(note+", released by "+p.ReleasedBy, ", ")
 	}

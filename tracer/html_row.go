@@ -54,7 +54,8 @@ type rowWriter struct {
 	total  time.Duration
 	stacks int // that it may refer to
 	rows   []htmlRow
-	lane   string // of a phase: all of the overview; empty: the members have it
+	lane   string  // of a phase: all of the overview; empty: the members have it
+	ended  Outcome // of whose phases rows are made
 
 	// Of the member of a group whose rows are made.
 	level  int           // of its own row; 0: there are no members
@@ -66,7 +67,7 @@ type rowWriter struct {
 // timelineRows are the phases and, below each, what held it; of a group, that of
 // each member below the member.
 func timelineRows(r *Report, total time.Duration) []htmlRow {
-	w := &rowWriter{total: total, stacks: len(r.Stacks)}
+	w := &rowWriter{total: total, stacks: len(r.Stacks), ended: r.Outcome}
 	if members := r.pageMembers(); len(members) > 0 {
 		w.before = len(r.Stacks)
 		w.members(members)
@@ -90,7 +91,7 @@ func (w *rowWriter) phases(phases []PhaseReport, main, limit int) {
 		at := w.add(htmlRow{
 			Level: w.level + 1, Class: classPhase, Phase: w.phased + i + 1,
 			Name: clipLine(string(p.Name), maxRowName),
-			Note: clipLine(p.pageNote(), maxRowNote), Open: p.Open, Main: i == main,
+			Note: clipLine(p.pageNote(w.ended), maxRowNote), Open: p.Open, Main: i == main,
 			Lane: w.lane,
 		}, p.Offset, p.Duration)
 		w.bars(pointersToBars(p.Bars), w.level+2, share-1)

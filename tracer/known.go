@@ -213,8 +213,11 @@ var knowns = []known{
 }
 
 // notes tells what is known of a shutdown.
-func (tl *timeline) notes(views []phaseView) (notes []Note) {
-	s := tl.situation(tl.longest(views))
+func (tl *timeline) notes(views []phaseView) []Note { return tl.notesOf(tl.longest(views)) }
+
+// notesOf tells the same if a phase is the one to look at.
+func (tl *timeline) notesOf(main *phaseView) (notes []Note) {
+	s := tl.situation(main)
 	for i := range knowns {
 		if k := &knowns[i]; k.when(s) {
 			notes = append(notes, Note{Kind: k.kind, Text: k.text, Ref: k.ref})

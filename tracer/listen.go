@@ -47,6 +47,7 @@ func (t *Tracer) Listened(ctx context.Context, attempts []bind.Attempt) {
 		}
 	}
 	s := newSpans(session, wall.Truncate(tick), t.cfg.origin)
+	s.mine = nil // it is no shutdown
 	s.listened(attempts)
 	t.logListenLost(session.Flush(ctx))
 }

@@ -146,7 +146,7 @@ func (g *readGroup) report() *Report {
 func (g *readGroup) killed() {
 	r := g.r
 	r.Outcome = OutcomeKilled
-	r.Notes = []Note{{Kind: noteMissing, Text: notEnded}}
+	r.Notes = append(r.Notes, Note{Kind: noteMissing, Text: notEnded})
 	r.Duration = g.at(g.started.end)
 	for _, s := range g.of.spans {
 		r.Duration = max(r.Duration, g.at(s.end))

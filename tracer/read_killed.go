@@ -8,19 +8,6 @@ import (
 	"time"
 )
 
-// notEnded is said of a shutdown without an end.
-const notEnded = "its end was never sent: the process was killed, " +
-	"or was still stopping when this was written"
-
-// Unended reports whether the end of the shutdown was never sent, so that its outcome
-// killed is a guess: its process was killed, or it still stops. How long ago it was
-// heard of, at Start plus Duration, tells more. It is false for a report that was not
-// read from spans, and for a killed run that was recovered.
-func (r *Report) Unended() bool {
-	return r.Outcome == OutcomeKilled &&
-		slices.ContainsFunc(r.Notes, func(n Note) bool { return n.Text == notEnded })
-}
-
 // orphans are the phases whose root was not sent, by the root's id.
 func (t *readTrace) orphans() map[string][]*readSpan {
 	all := make(map[string][]*readSpan)
@@ -43,7 +30,6 @@ func (t *readTrace) orphans() map[string][]*readSpan {
 func (b *rebuilder) killed(orphans map[string][]*readSpan) *Report {
 	r := b.r
 	r.Outcome = OutcomeKilled
-	r.Notes = []Note{{Kind: noteMissing, Text: notEnded}}
 	ended := b.ours(orphans)
 	for _, s := range ended {
 		r.Phases = append(r.Phases, b.phase(s))
@@ -52,14 +38,45 @@ func (b *rebuilder) killed(orphans map[string][]*readSpan) *Report {
 	for _, c := range r.Checkpoints {
 		r.Duration = max(r.Duration, c.Offset)
 	}
-	for _, s := range b.spans { // whatever ended, the process was there
-		if s.process == b.process { // others may share the trace: WithParent
-			r.Duration = max(r.Duration, b.at(s.end))
-		}
+	for _, s := range b.own(ended) { // whatever ended, the process was there
+		r.Duration = max(r.Duration, b.at(s.end))
 	}
 	b.openPhase()
 	r.Verdict = b.killedVerdict(ended)
+	r.Notes = append(b.notesSoFar(), Note{Kind: noteMissing, Text: notEnded})
 	return r
+}
+
+// notesSoFar are those of the last checkpoint: who held it then, is to blame.
+func (b *rebuilder) notesSoFar() (notes []Note) {
+	if _, spans := b.checkpoints(); len(spans) > 0 {
+		for _, line := range spans[len(spans)-1].list(keyNotes) {
+			notes = append(notes, parseNote(line))
+		}
+	}
+	return notes
+}
+
+// own are the spans of this shutdown, as far as that is known: where the process has
+// stopped others in the same trace, what is below its own. See WithParent.
+func (b *rebuilder) own(ended []*readSpan) (all []*readSpan) {
+	if b.alone {
+		for _, s := range b.spans {
+			if s.process == b.process {
+				all = append(all, s)
+			}
+		}
+		return all
+	}
+	seen := make(map[*readSpan]bool) // a file may have circles
+	all = append([]*readSpan{b.started}, ended...)
+	for at := 0; at < len(all); at++ {
+		if s := all[at]; !seen[s] {
+			seen[s] = true
+			all = append(all, b.children[s.id]...)
+		}
+	}
+	return all
 }
 
 // ours are the phases that belong to this shutdown: those that begin closest to
@@ -78,11 +95,17 @@ func (b *rebuilder) ours(orphans map[string][]*readSpan) []*readSpan {
 	return nil
 }
 
+// Words of a killed run's verdict.
+const (
+	afterAtLeast = "after at least %s"
+	toldNothing  = "it told nothing of what held it"
+)
+
 // killedVerdict says who held it at the last checkpoint or, where that phase had
 // ended when it was killed, who had held the longest one.
 func (b *rebuilder) killedVerdict(ended []*readSpan) string {
 	r := b.r
-	after := fmt.Sprintf("after at least %s", r.Duration)
+	after := fmt.Sprintf(afterAtLeast, r.Duration)
 	if n := len(r.Phases); n > 0 && r.Phases[n-1].Open {
 		last := r.Checkpoints[len(r.Checkpoints)-1]
 		return fmt.Sprintf("killed in %s %s: %s", last.Phase, after, last.Verdict)
@@ -98,7 +121,7 @@ func (b *rebuilder) killedVerdict(ended []*readSpan) string {
 	case len(r.Checkpoints) > 0: // of a phase in which nobody was seen
 		return fmt.Sprintf("killed %s: %s", after, r.Checkpoints[len(r.Checkpoints)-1].Verdict)
 	default:
-		return fmt.Sprintf("killed %s: it told nothing of what held it", after)
+		return fmt.Sprintf("killed %s: %s", after, toldNothing)
 	}
 	return fmt.Sprintf("killed %s, after %s: %s had taken %s: %s; what held it then was not told", after,
 		ended[len(ended)-1].name, main.name, Duration(since(main.start, main.end)), main.text(keyCulprit))
@@ -148,8 +171,8 @@ func (b *rebuilder) leftAtStart(last Checkpoint) Left {
 // sent as they ended, below a phase that never was.
 func (b *rebuilder) released(phase Phase) (hs []holder) {
 	for parent := range b.children {
-		if parent == "" || b.spans[parent] != nil {
-			continue
+		if parent == "" || b.spans[parent] != nil || !b.alone {
+			continue // or nobody knows whose they are
 		}
 		for _, s := range b.below(parent) {
 			if s.process == b.process && Phase(s.text(keyPhase)) == phase && !s.isPhase() &&

@@ -91,7 +91,7 @@ func (t *readTrace) unfinished(group *Report) *Report {
 	}
 	r.Start = time.UnixMicro(first.start).UTC()
 	r.Duration = Duration(since(first.start, last.end))
-	r.Verdict = fmt.Sprintf("killed after at least %s", r.Duration)
+	r.Verdict = "killed " + fmt.Sprintf(afterAtLeast, r.Duration)
 	if v := last.text(keyVerdict); v != "" {
 		r.Verdict += ": " + v
 	}
@@ -101,16 +101,20 @@ func (t *readTrace) unfinished(group *Report) *Report {
 // groupVerdictKilled says what a group waited for whose end never came: for the
 // member that had not ended and had taken longest.
 func groupVerdictKilled(r *Report) string {
-	s := fmt.Sprintf("killed after at least %s: ", r.Duration)
+	return r.membersVerdict("killed "+fmt.Sprintf(afterAtLeast, r.Duration)+": ", OutcomeKilled)
+}
+
+// membersVerdict is the same behind some words, and of members with that outcome.
+func (r *Report) membersVerdict(s string, outcome Outcome) string {
 	main, more := r.mainMember(), -1
 	for _, m := range r.Members {
-		if m.Outcome == OutcomeKilled {
+		if m.Outcome == outcome {
 			more++
 		}
 	}
 	switch {
 	case len(r.Members) == 0:
-		return s + "it told nothing of what held it"
+		return s + toldNothing
 	case main == nil:
 		return s + "what it told of had ended"
 	}

@@ -4,6 +4,7 @@ package tracer
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -19,11 +20,34 @@ func (s *spanSet) reports() (all []*Report) {
 
 // reports finds the shutdowns of a trace: of groups, and of servers of their own.
 func (t *readTrace) reports() (all []*Report) {
-	groups, rest := t.groups()
-	for _, g := range groups {
-		all = append(all, g.report())
+	for _, part := range t.parts() {
+		groups, rest := part.groups()
+		for _, g := range groups {
+			all = append(all, g.report())
+		}
+		all = append(all, rest.servers()...)
 	}
-	return append(all, rest.servers()...)
+	return all
+}
+
+// parts takes a trace with several shutdowns apart: what says whose it is, and what
+// does not.
+func (t *readTrace) parts() (all []*readTrace) {
+	of := make(map[string]*readTrace)
+	for _, s := range t.spans {
+		id := s.text(keyID)
+		if of[id] == nil {
+			of[id] = newReadTrace(t.id)
+		}
+		of[id].add(s)
+	}
+	if len(of) == 1 {
+		return []*readTrace{t}
+	}
+	for _, id := range slices.Sorted(maps.Keys(of)) {
+		all = append(all, of[id])
+	}
+	return all
 }
 
 // servers makes a report of each shutdown of a server.
@@ -49,9 +73,11 @@ func (t *readTrace) shutdowns() (all []*rebuilder) {
 	}
 	sortSpans(roots)
 	sortSpans(started)
+	of := make(map[string]int) // by process
 	for _, root := range roots {
 		b := t.builder(root, root.start)
 		b.root = root
+		of[b.process]++
 		if i := nearest(started, root.process, root.start+1); i >= 0 {
 			b.started = started[i]
 			started = slices.Delete(started, i, i+1)
@@ -61,7 +87,11 @@ func (t *readTrace) shutdowns() (all []*rebuilder) {
 	for _, s := range started {
 		b := t.builder(s, s.start-1) // a root begins a tick before it
 		b.started = s
+		of[b.process]++
 		all = append(all, b)
+	}
+	for _, b := range all {
+		b.alone = of[b.process] == 1
 	}
 	return all
 }
@@ -91,6 +121,7 @@ type rebuilder struct {
 	*readTrace
 	base    int64     // the call
 	process string    // that it was in
+	alone   bool      // the process has no other shutdown in the trace
 	root    *readSpan // nil: its end never came
 	started *readSpan // nil: not sent, or lost
 	r       *Report

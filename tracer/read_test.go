@@ -215,7 +215,7 @@ func TestReadKilled(t *testing.T) {
 			!rpc.Open || rpc.Duration.String() != "15.5s" || open.Bars[0].Bars[0].Name != "rpc Greeter/SayHello" {
 			t.Errorf("%s: culprit %+v, bars %+v", format, c, open.Bars)
 		}
-		if len(r.Checkpoints) != 3 || r.Checkpoints[1].Offset != Duration(3*sec) || len(r.Notes) != 1 {
+		if len(r.Checkpoints) != 3 || r.Checkpoints[1].Offset != Duration(3*sec) || len(r.Notes) != 2 {
 			t.Errorf("%s: %+v, notes %v", format, r.Checkpoints, r.Notes)
 		}
 	}

@@ -38,6 +38,12 @@ func (k *sink) factory(context.Context) (sdktrace.SpanExporter, error) { return 
 // record returns what f sends. The wall clock is between two microseconds.
 func record(tb testing.TB, f func(*spans)) []sdktrace.ReadOnlySpan {
 	tb.Helper()
+	return recordBelow(tb, origin{}, f)
+}
+
+// recordBelow does so of a shutdown that has a parent.
+func recordBelow(tb testing.TB, o origin, f func(*spans)) []sdktrace.ReadOnlySpan {
+	tb.Helper()
 	k := &sink{}
 	out, err := exporter.New(tb.Context(), exporter.Config{
 		Logger: slog.New(slog.DiscardHandler), Factory: k.factory, ScopeName: scopeName,
@@ -48,7 +54,7 @@ func record(tb testing.TB, f func(*spans)) []sdktrace.ReadOnlySpan {
 	defer out.Close()
 	session := out.Open()
 	wall := time.Date(2026, 1, 2, 3, 4, 5, 123_456_789, time.UTC)
-	f(newSpans(session, wall.Truncate(tick), origin{}))
+	f(newSpans(session, wall.Truncate(tick), o))
 	if r := session.Flush(tb.Context()); len(r.Lost) > 0 {
 		tb.Fatalf("lost: %v, %v", r.Lost, r.Err)
 	}

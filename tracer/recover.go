@@ -87,10 +87,12 @@ func newRecovery(left *spool.Left) *recovering {
 // Where a spool was full the end may have been another.
 func (r *recovering) trace(t *readTrace) {
 	if !r.left.Cut {
-		if spans := newEnding(t, r.found).end(); spans != nil {
-			r.endings = append(r.endings, spans)
-			r.done.Made += spansIn(spans)
-			r.done.Spans += spansIn(spans)
+		for _, part := range t.parts() {
+			if spans := newEnding(part, r.found).end(); spans != nil {
+				r.endings = append(r.endings, spans)
+				r.done.Made += spansIn(spans)
+				r.done.Spans += spansIn(spans)
+			}
 		}
 	}
 	for _, rep := range t.reports() {

@@ -90,7 +90,7 @@ func (e *ending) run(b *rebuilder, r *Report, parent string) {
 				attr{keyCulMethod, c.Method})...)
 		}
 	}
-	attrs = append(attrs, noteAttrs([]Note{{Kind: noteMissing, Text: madeUp}})...)
+	attrs = append(attrs, noteAttrs(append(b.notesSoFar(), Note{Kind: noteMissing, Text: madeUp}))...)
 	sp := e.make(root, parent, spanRoot, b.base, end, attrs)
 	sp.Attributes = append(e.begun(), sp.GetAttributes()...)
 	if parent == "" {
@@ -114,7 +114,7 @@ func (e *ending) killed(sp *tracepb.Span, verdict string) {
 // started.
 func (e *ending) begun() []*commonpb.KeyValue {
 	return slices.DeleteFunc(slices.Clone(e.like.span.GetAttributes()), func(kv *commonpb.KeyValue) bool {
-		return kv.GetKey() == keyParent || kv.GetKey() == keyParentState
+		return kv.GetKey() == keyParent || kv.GetKey() == keyParentState || kv.GetKey() == keyID
 	})
 }
 
@@ -254,6 +254,11 @@ func (e *ending) make(id, parent, name string, start, end int64, attrs []attr) *
 	}
 	for _, a := range attrs {
 		sp.Attributes = append(sp.Attributes, protoAttr(a))
+	}
+	for _, kv := range like.GetAttributes() {
+		if kv.GetKey() == keyID { // whose is whose
+			sp.Attributes = append(sp.Attributes, kv)
+		}
 	}
 	e.made = append(e.made, sp)
 	e.known[id] = true

@@ -176,7 +176,7 @@ func (s *Shutdown) launch() {
 		s.session = m.g.session
 		s.spans = newSpans(s.session, s.wall, s.t.cfg.origin)
 		s.spans.traceID, s.spans.parent = m.g.spans.traceID, m.span
-		s.spans.member = m.which()
+		s.spans.member, s.spans.mine = m.which(), m.g.spans.mine
 		m.serves(s)
 	} else {
 		s.session = s.t.out.Open()

@@ -44,6 +44,7 @@ type spans struct {
 	root    trace.SpanID
 	parent  trace.SpanID // of the root, in this process; zero: none
 	member  []attr       // are on each span: of which member of a group it is
+	mine    []attr       // likewise: of which shutdown of its trace, if there may be several
 	started trace.SpanID
 	origin  origin
 
@@ -66,6 +67,9 @@ func newSpans(session *exporter.Session, wall time.Time, o origin) *spans {
 		ids: make(map[holderKey]trace.SpanID), sent: make(map[holderKey]bool),
 		connsLeft: maxConnSpans, rpcsLeft: maxRPCSpans, phaseEnd: tick, last: 2 * tick,
 		stacks: maxStackBytes,
+	}
+	if s.traceID.IsValid() { // see WithParent
+		s.mine = []attr{{keyID, s.started.String()}}
 	}
 	for !s.traceID.IsValid() {
 		hi, lo := rand.Uint64(), rand.Uint64()
@@ -109,7 +113,7 @@ func (s *spans) emit(id, parent trace.SpanID, name string, b bounds, attrs []att
 }
 
 func (s *spans) span(id, parent trace.SpanID, name string, b bounds, attrs []attr) exporter.Span {
-	attrs = append(slices.Clip(attrs), s.member...)
+	attrs = append(append(slices.Clip(attrs), s.member...), s.mine...)
 	return exporter.Span{
 		TraceID: s.traceID, SpanID: id, Parent: parent, Name: name,
 		Start: s.wall.Add(b.start), End: s.wall.Add(b.end), Attributes: attributes(s.affordable(attrs)),

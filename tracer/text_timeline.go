@@ -51,7 +51,7 @@ func (t *textReport) timeline(r *Report) {
 		rows = appendMember(rows, m, m.Report == main, i == len(members)-1)
 	}
 	if len(members) == 0 {
-		rows = appendPhases(rows, r.Phases, "", 0)
+		rows = appendPhases(rows, r, "", 0)
 	}
 	t.label = minLabel
 	for i := range rows {
@@ -71,7 +71,7 @@ func appendMember(rows []row, m namedMember, main, last bool) []row {
 		start: m.offset(), length: time.Duration(m.Duration),
 		note: memberNote(m.Report), culprit: main, style: outcomeStyle(m.Outcome),
 	}
-	return appendPhases(append(rows, r), m.Phases, below, m.offset())
+	return appendPhases(append(rows, r), m.Report, below, m.offset())
 }
 
 // maxShown bounds, in bytes, a text of a report that was read from a file: ours
@@ -89,26 +89,32 @@ func outcomeNote(r *Report) string {
 	return note
 }
 
-// appendPhases adds phases and their holders. shift is from the axis' beginning to
-// what their times count from.
-func appendPhases(rows []row, phases []PhaseReport, indent string, shift time.Duration) []row {
-	for i := range phases {
-		p := &phases[i]
-		tee, below := branch(i == len(phases)-1)
+// appendPhases adds the phases of r and their holders. shift is from the axis'
+// beginning to what their times count from.
+func appendPhases(rows []row, r *Report, indent string, shift time.Duration) []row {
+	for i := range r.Phases {
+		p := &r.Phases[i]
+		tee, below := branch(i == len(r.Phases)-1)
 		rows = append(rows, row{
 			tee: indent + tee, below: indent + below + stem(len(p.Bars) > 0), name: string(p.Name),
 			start: shift + time.Duration(p.Offset), length: time.Duration(p.Duration),
-			note: phaseNote(p),
+			note: phaseNote(p, r.Outcome),
 		})
 		rows = appendBars(rows, p.Bars, indent+below, shift)
 	}
 	return rows
 }
 
-func phaseNote(p *PhaseReport) string {
+// phaseNote says what a phase began with, and whether it has ended: a process that was
+// killed holds nothing any more.
+func phaseNote(p *PhaseReport, outcome Outcome) string {
 	var notes []string
+	killed := outcome == OutcomeKilled
 	some := p.Name == PhaseHandlerWait && p.LeftAtEnd.Handlers < p.LeftAtStart.Handlers
-	if p.Open && !some {
+	switch {
+	case p.Open && killed:
+		notes = append(notes, "at least, until it was killed")
+	case p.Open && !some:
 		notes = append(notes, "still lasts")
 	}
 	switch n := p.LeftAtStart; p.Name {
@@ -118,7 +124,9 @@ func phaseNote(p *PhaseReport) string {
 		notes = counted(notes, n.Connections, "connection")
 	case PhaseHandlerWait:
 		notes = counted(notes, n.Handlers, "handler")
-		if left := p.LeftAtEnd.Handlers; p.Open && some {
+		if left := p.LeftAtEnd.Handlers; p.Open && some && killed {
+			notes = append(notes, fmt.Sprintf("%d still ran", left))
+		} else if p.Open && some {
 			notes = append(notes, fmt.Sprintf("%d still %s", left, verb(left, "runs", "run")))
 		}
 	}

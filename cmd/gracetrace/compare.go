@@ -82,6 +82,7 @@ func readOne(ctx context.Context, stdin io.Reader, jaeger *jaegerFlags, name str
 	if err != nil {
 		return nil, err
 	}
+	asOf(reports, defaultSilence)
 	found := ofTrace(reports, id)
 	switch {
 	case len(found) == 0:

@@ -148,7 +148,7 @@ func reported(t *testing.T, all []message) *tracer.Report {
 	if err := os.WriteFile(path, lines, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	r := finish(t, gracetrace(t, nil, "report", "--json", path))
+	r := finish(t, gracetrace(t, nil, "report", "--json", "--silence", "1ms", path))
 	if r.code != exitOK {
 		t.Fatalf("exit code %d: %s", r.code, r.stderr)
 	}

@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -18,11 +19,12 @@ type reportFlags struct {
 	json, html bool
 	out        string
 	trace      string
+	silence    durationValue
 	jaeger     jaegerFlags
 }
 
 func newReport() *cobra.Command {
-	var f reportFlags
+	f := reportFlags{silence: durationValue{defaultSilence}}
 	cmd := &cobra.Command{
 		Use:   "report FILE",
 		Short: "Show the report of a file, or of a trace that Jaeger or a collector wrote",
@@ -40,8 +42,9 @@ or asks a Jaeger, 2.13 or later, if FILE is a link to a trace in its UI, such as
 the jaeger_url of the log, or with --jaeger the id of a trace. For a Jaeger behind
 a login see 'gracetrace culprits --help'.
 
-Of a shutdown that was killed it shows what was told until then. Other traces
-in the file are left out.`,
+Of a shutdown that was killed it shows what was told until then. One whose end is
+missing still runs if it was heard of less than a minute ago (--silence), or two if
+it had lasted for one. Other traces in the file are left out.`,
 		Example: `  gracetrace report report.json
   gracetrace report --jaeger http://localhost:16686 $TRACE_ID
   curl -s localhost:16686/api/traces/$TRACE_ID | gracetrace report -
@@ -62,6 +65,7 @@ in the file are left out.`,
 			if reports, err = f.chosen(reports, args[0]); err != nil {
 				return err
 			}
+			asOf(reports, f.silence.d)
 			return f.write(reports, cmd.OutOrStdout())
 		},
 	}
@@ -70,6 +74,7 @@ in the file are left out.`,
 	flags.BoolVar(&f.html, "html", false, "print HTML: one page that needs nothing else")
 	flags.StringVarP(&f.out, "output", "o", "", "write to this `file`, not to stdout")
 	flags.StringVar(&f.trace, "trace", "", "only the shutdown of this trace `id`, or what it begins with")
+	flags.Var(&f.silence, "silence", "without an end, and silent for so long: killed")
 	f.jaeger.add(cmd, "FILE is the id of a trace")
 	return cmd
 }
@@ -107,6 +112,13 @@ func readReports(stdin io.Reader, name string) ([]*tracer.Report, error) {
 		return nil, fmt.Errorf("%s: %w", shown, err)
 	}
 	return reports, nil
+}
+
+// asOf tells those that still run from those that were killed.
+func asOf(reports []*tracer.Report, silence time.Duration) {
+	for _, r := range reports {
+		r.AsOf(time.Now(), silence)
+	}
 }
 
 // chosen are the reports of the trace that was asked for, by default all.

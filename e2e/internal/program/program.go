@@ -89,16 +89,16 @@ func (p Program) Demo(t *testing.T, args ...string) *tracer.Report {
 }
 
 // Report is what `gracetrace report` makes of an answer of Jaeger's that has one
-// shutdown.
+// shutdown. A process without an end has ended: tests wait for that.
 func (p Program) Report(t *testing.T, answer []byte) *tracer.Report {
 	t.Helper()
-	return one(t, p.Output(t, bytes.NewReader(answer), "report", "--json", "-"))
+	return one(t, p.Output(t, bytes.NewReader(answer), "report", "--json", "--silence", "1ms", "-"))
 }
 
 // Asked is what `gracetrace report` says of one shutdown that it asks Jaeger for.
 func (p Program) Asked(t *testing.T, args ...string) *tracer.Report {
 	t.Helper()
-	return one(t, p.Output(t, nil, append([]string{"report", "--json"}, args...)...))
+	return one(t, p.Output(t, nil, append([]string{"report", "--json", "--silence", "1ms"}, args...)...))
 }
 
 func one(t *testing.T, out []byte) *tracer.Report {

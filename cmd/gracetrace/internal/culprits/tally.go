@@ -14,9 +14,6 @@ const (
 	maxDuration = tracer.Duration(math.MaxInt64)
 	// maxVersions is how many versions a result names.
 	maxVersions = 50
-	// later is the age at which a shutdown no longer tells of itself every 5 s, but up to
-	// a minute apart.
-	later = time.Minute
 	// otherNames stands for those of phases and versions that are too many.
 	otherNames = "(others)"
 )
@@ -49,7 +46,8 @@ func (t *tally) all() int { return t.total.All }
 
 // add takes in one shutdown: a server's, or a group's with its members.
 func (t *tally) add(id traceID, r *tracer.Report) {
-	outcome := t.outcome(r)
+	r.AsOf(t.q.Now, t.q.Silence)
+	outcome := r.Outcome
 	if r.Start.After(t.q.Now) {
 		t.future++
 	}
@@ -62,22 +60,6 @@ func (t *tally) add(id traceID, r *tracer.Report) {
 	one := make(map[Who]*share)
 	t.held(id, r, one)
 	t.culprits.add(one)
-}
-
-// outcome is how a shutdown ended. One whose end was not sent was killed, if nothing
-// was heard of it for long enough.
-func (t *tally) outcome(r *tracer.Report) tracer.Outcome {
-	if !r.Unended() {
-		return r.Outcome
-	}
-	limit := t.q.Silence
-	if time.Duration(r.Duration) > later {
-		limit *= 2
-	}
-	if last := r.Start.Add(time.Duration(r.Duration)); t.q.Now.Sub(last) > limit {
-		return tracer.OutcomeKilled
-	}
-	return tracer.OutcomeRunning
 }
 
 func (s *sum) add(outcome tracer.Outcome, r *tracer.Report) {
