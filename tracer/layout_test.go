@@ -59,6 +59,36 @@ func TestWithin(t *testing.T) {
 
 func micros(n time.Duration) time.Duration { return time.Duration(n.Nanoseconds() * 1000) }
 
+// TestWithinCulprit: the first of the siblings, in units of a microsecond, is the
+// culprit, and whatever held for the same time begins after it and ends before it.
+func TestWithinCulprit(t *testing.T) {
+	type bars []bounds
+	for _, tt := range []struct {
+		name     string
+		in, want bars
+	}{
+		{"held for the same time", bars{{10, 20}, {10, 20}, {10, 20}}, bars{{10, 20}, {11, 19}, {11, 19}}},
+		{"came later", bars{{15, 20}, {10, 20}}, bars{{15, 20}, {10, 19}}},
+		{"was there before", bars{{10, 20}, {15, 20}}, bars{{10, 20}, {15, 19}}},
+		{"another had let go", bars{{10, 20}, {10, 15}}, bars{{10, 20}, {11, 15}}},
+		{"another came at the end", bars{{10, 20}, {19, 20}}, bars{{10, 20}, {19, 20}}},
+		{"another ends where all begin", bars{{10, 20}, {10, 11}}, bars{{10, 20}, {10, 11}}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			var hs []*holder
+			for _, b := range tt.in {
+				hs = append(hs, &holder{start: micros(b.start), end: micros(b.end)})
+			}
+			hs[0].culprit = true
+			for i, got := range within(bounds{10 * us, 20 * us}, hs) {
+				if want := (bounds{micros(tt.want[i].start), micros(tt.want[i].end)}); got != want {
+					t.Errorf("%v becomes %v, want %v", tt.in[i], got, want)
+				}
+			}
+		})
+	}
+}
+
 // TestWithinProperty: whatever the siblings are, each is inside its parent, at
 // least a microsecond long, and begins where none ends.
 func TestWithinProperty(t *testing.T) {
@@ -69,6 +99,7 @@ func TestWithinProperty(t *testing.T) {
 		for i := range hs {
 			start := time.Duration(r.IntN(40_000))
 			hs[i] = &holder{start: start, end: start + time.Duration(r.IntN(4)*r.IntN(10_000))}
+			hs[i].culprit = i == 0 && seed%2 == 0
 		}
 		out := within(parent, hs)
 		for _, b := range out {

@@ -360,6 +360,9 @@ func (s *spans) summary(parent trace.SpanID, b bounds, hs []*holder, phase Phase
 		}
 		attrs = append(attrs, attr{key, n})
 	}
+	if b.end-b.start > tick {
+		b.end -= tick // the culprit has a span of its own, and ends last
+	}
 	s.emit(newSpanID(), parent, spanSummary, b, attrs)
 }
 

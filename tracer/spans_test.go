@@ -56,8 +56,8 @@ func TestSpanTree(t *testing.T) {
     connection
   conn wait
     connection
-      GOAWAY ack
       rpc Greeter/Chat
+      GOAWAY ack
       rpc Greeter/SayHello
     connection
       GOAWAY ack

@@ -115,9 +115,11 @@ func (f *findings) shutdown(tree *timeline.Tree, root, started *timeline.Node) {
 		return // of its phases there is what was sent until then
 	}
 	f.phases(root)
-	path := tree.CriticalPath()
-	for _, phase := range root.Children {
-		f.culprit(path, phase)
+	for _, shown := range []*timeline.Tree{tree, tree.Reversed()} {
+		path := shown.CriticalPath()
+		for _, phase := range shown.Node(root.ID).Children {
+			f.culprit(path, phase)
+		}
 	}
 }
 

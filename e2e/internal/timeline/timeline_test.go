@@ -95,6 +95,21 @@ func TestTree(t *testing.T) {
 	}
 }
 
+// TestReversed: of two that hold together the critical path takes the one that the
+// storage names first.
+func TestReversed(t *testing.T) {
+	tree := parse(t, "r - 1-100\n a r 2-100\n b r 2-100\n c r 3-90")
+	for want, shown := range map[string]*Tree{"r a b c": tree, "r b a c": tree.Reversed()} {
+		if got := names(shown.All()); got != want {
+			t.Errorf("rows %s, want %s", got, want)
+		}
+		first := shown.Node(want[2:3])
+		if got := shown.CriticalPath()[0].Node; got != first {
+			t.Errorf("the critical path of %s ends in %s", want, got.Name)
+		}
+	}
+}
+
 func TestTreeDuplicates(t *testing.T) {
 	if got := parse(t, "r - 1-9\n a r 2-3\n a r 2-4").Duplicates; !slices.Equal(got, []string{"a"}) {
 		t.Errorf("duplicates = %v, want [a]", got)

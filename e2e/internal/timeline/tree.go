@@ -108,6 +108,21 @@ func byStart(nodes []*Node) {
 	slices.SortStableFunc(nodes, func(a, b *Node) int { return cmp.Compare(a.Start, b.Start) })
 }
 
+// Reversed is the trace as it is shown when the storage names its spans the other
+// way round: of those that start together the last row is the first then. Neither
+// a storage nor Jaeger promises an order.
+func (t *Tree) Reversed() *Tree {
+	var spans []*Span
+	for _, n := range t.All() {
+		spans = append(spans, n.Span)
+	}
+	slices.Reverse(spans)
+	return NewTree(spans)
+}
+
+// Node returns the span with the id, nil if there is none.
+func (t *Tree) Node(id string) *Node { return t.nodes[id] }
+
 // All returns the spans in the order of the rows.
 func (t *Tree) All() []*Node {
 	var rows []*Node
