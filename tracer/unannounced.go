@@ -83,9 +83,9 @@ func (s *Shutdown) confirm() bool {
 	s.t.mu.Lock() // BeginShutdown must not find it half launched
 	defer s.t.mu.Unlock()
 	s.mu.Lock()
-	if s.taken {
-		s.mu.Unlock()
-		return false
+	if s.taken || s.sure {
+		defer s.mu.Unlock()
+		return !s.taken
 	}
 	s.sure = true
 	s.mu.Unlock()
@@ -118,13 +118,21 @@ func (s *Shutdown) take(c Call) takeover {
 	return takenOver
 }
 
-// giveUp ends an unannounced shutdown that still lasts.
+// giveUp ends an unannounced shutdown that still lasts: the process is about to exit,
+// perhaps before anybody has looked whether something is left of the server.
 func (s *Shutdown) giveUp() {
 	if s.followed == nil {
 		return
 	}
+	over := s.t.table.Empty()
+	if over || s.t.table.Draining() || s.t.table.Shaking() {
+		s.confirm()
+	}
 	switch s.take(s.announced()) {
 	case takenOver:
+		if over {
+			s.returnedAtLast()
+		}
 		s.Finish(context.Background())
 		s.Deliver(context.Background())
 	case dropped:
