@@ -9,6 +9,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/gracetrace/gracetrace/internal/enclosed"
 	"github.com/gracetrace/gracetrace/internal/h2"
 	"github.com/gracetrace/gracetrace/internal/watch"
 )
@@ -115,6 +116,7 @@ func (l *layer) NetConn() net.Conn { return l.Conn }
 type rawConn struct {
 	*layer
 	inCredentials atomic.Bool // deadlines are the credentials' own
+	enclosed      bool        // by a connection of package xds
 }
 
 // SetDeadline implements net.Conn.
@@ -127,10 +129,25 @@ func (c *rawConn) SetDeadline(t time.Time) error {
 		return c.Conn.SetDeadline(t)
 	}
 	err := c.Conn.SetDeadline(t)
-	if c.rec.InHandshake() && c.rec.HandshakeEnd() {
+	c.forget()
+	// grpc sets no option on a connection that is enclosed.
+	if c.rec.InHandshake() && c.rec.HandshakeEnd() && !c.enclosed {
 		setUserTimeout(c.Conn, time.Duration(c.srv.UserTimeout.Load()))
 	}
 	return err
+}
+
+// Close implements net.Conn.
+func (c *rawConn) Close() error {
+	c.forget()
+	return c.layer.Close()
+}
+
+// forget is called when nobody needs to find the connection any more.
+func (c *rawConn) forget() {
+	if c.enclosed {
+		c.rec.OnIdentified(func(peer net.Addr) { enclosed.Forget(peer, c) })
+	}
 }
 
 func (c *rawConn) raw() *rawConn { return c }
@@ -156,9 +173,13 @@ type (
 )
 
 // wrapRaw watches a connection that Accept returned, with no method more and
-// none less of those that grpc and channelz look for.
-func wrapRaw(c net.Conn, a net.Addr, rec *watch.Conn, srv *watch.Server) net.Conn {
-	raw := &rawConn{layer: newLayer(c, a, rec, srv)}
+// none less of those that grpc and channelz look for. inside says that it is going
+// to be enclosed.
+func wrapRaw(c net.Conn, a net.Addr, rec *watch.Conn, srv *watch.Server, inside bool) net.Conn {
+	raw := &rawConn{layer: newLayer(c, a, rec, srv), enclosed: inside}
+	if inside {
+		rec.OnIdentified(func(peer net.Addr) { enclosed.Add(peer, raw) })
+	}
 	if ready, ok := newReadyConn(raw); ok {
 		return ready
 	}

@@ -7,6 +7,7 @@ import (
 
 	"google.golang.org/grpc/credentials"
 
+	"github.com/gracetrace/gracetrace/internal/enclosed"
 	"github.com/gracetrace/gracetrace/internal/watch"
 	"github.com/gracetrace/gracetrace/tracer"
 )
@@ -16,10 +17,11 @@ import (
 // result to grpc.Creds. Without it a trace over TLS has no GOAWAY times and no
 // stream counts, and says so.
 //
-// It works on connections of a [Listener] and passes all others on. Credentials
-// other than TLS get the connection they would get without it: some look at its
-// type (SO_PEERCRED on a *net.UnixConn). With a nil tracer, or nil creds, creds
-// is returned as it is.
+// It works on connections of a [Listener], those that grpc's package xds has wrapped
+// too, and passes all others on. Credentials other than TLS get the connection they
+// would get without it: some look at its type (SO_PEERCRED on a *net.UnixConn).
+// Package xds's get the one that carries their certificates. With a nil tracer, or
+// nil creds, creds is returned as it is.
 func Credentials(t *tracer.Tracer, creds credentials.TransportCredentials,
 ) credentials.TransportCredentials {
 	if !usable(t, "Credentials") || creds == nil {
@@ -59,13 +61,11 @@ func (w *watchedCredentials) Clone() credentials.TransportCredentials {
 
 // ServerHandshake implements credentials.TransportCredentials.
 func (w *watchedCredentials) ServerHandshake(c net.Conn) (net.Conn, credentials.AuthInfo, error) {
-	r, ok := c.(isRaw)
-	if !ok {
+	raw, arg := rawOf(c), c
+	if raw == nil {
 		return w.TransportCredentials.ServerHandshake(c)
 	}
-	raw := r.raw()
-	arg := c
-	if w.Info().SecurityProtocol != "tls" {
+	if !raw.enclosed && w.Info().SecurityProtocol != "tls" {
 		arg = raw.Conn
 		raw.rec.BareHandshake()
 	}
@@ -85,4 +85,16 @@ func (w *watchedCredentials) ServerHandshake(c net.Conn) (net.Conn, credentials.
 		return c, info, nil
 	}
 	return cover(raw, made), info, nil
+}
+
+// rawOf returns the connection that c is, or has inside; nil if it is none of ours.
+func rawOf(c net.Conn) *rawConn {
+	r, ok := c.(isRaw)
+	if !ok {
+		r, ok = enclosed.Of(c).(isRaw)
+	}
+	if !ok {
+		return nil
+	}
+	return r.raw()
 }

@@ -5,8 +5,11 @@ package interceptors
 import (
 	"fmt"
 	"net"
+	"sync"
 	"syscall"
 
+	"github.com/gracetrace/gracetrace/internal/enclosed"
+	"github.com/gracetrace/gracetrace/internal/stack"
 	"github.com/gracetrace/gracetrace/internal/watch"
 	"github.com/gracetrace/gracetrace/tracer"
 )
@@ -53,6 +56,8 @@ type listener struct {
 	srv      *watch.Server
 	rec      *watch.Listener
 	released <-chan struct{} // by a forced stop; nil: it needs no release
+	looked   sync.Once
+	byXDS    bool // the listener of package xds calls Accept
 }
 
 func (l *listener) watched() *listener { return l }
@@ -68,6 +73,7 @@ type syscallListener struct {
 
 // Accept implements net.Listener.
 func (l *listener) Accept() (net.Conn, error) {
+	l.looked.Do(l.look)
 	l.rec.AcceptBegin()
 	c, err := l.accept()
 	if err != nil {
@@ -76,12 +82,21 @@ func (l *listener) Accept() (net.Conn, error) {
 	}
 	if !tellsAddr(c) {
 		rec := l.rec.Accepted(nil, c)
-		use := wrapRaw(c, nil, rec, l.srv)
+		use := wrapRaw(c, nil, rec, l.srv, l.byXDS)
 		rec.Asks(use.RemoteAddr)
 		return use, nil
 	}
 	addr := identity(c.RemoteAddr())
-	return wrapRaw(c, addr, l.rec.Accepted(addr, c), l.srv), nil
+	return wrapRaw(c, addr, l.rec.Accepted(addr, c), l.srv, l.byXDS), nil
+}
+
+// look finds out who accepts connections: a server that is inside of another type of
+// server is known by nothing else.
+func (l *listener) look() {
+	l.byXDS = enclosed.ByXDS()
+	if l.srv.Address == "" {
+		l.srv.ServedBy(stack.Serving())
+	}
 }
 
 func (l *listener) accept() (net.Conn, error) {

@@ -49,7 +49,7 @@ func (s *Shutdown) look(limit int) {
 	if taken.Text == "" {
 		d.skipped = fmt.Sprintf("%s goroutines, more than %s", grouped(taken.Goroutines), grouped(limit))
 	} else {
-		r := stack.Read(taken.Text, s.t.table.Address)
+		r := stack.Read(taken.Text, s.t.table.ServerAddress())
 		if s.t.cfg.withheld.method {
 			for i := range r.Handlers {
 				r.Handlers[i].Method = ""

@@ -9,6 +9,7 @@ import (
 
 	"google.golang.org/grpc/peer"
 
+	"github.com/gracetrace/gracetrace/internal/enclosed"
 	"github.com/gracetrace/gracetrace/internal/watch"
 )
 
@@ -33,8 +34,8 @@ type watched interface {
 
 // accepted is called when handleRawConn begins.
 func (cs *conns) accepted(raw any) {
-	w, ok := raw.(watched)
-	if !ok {
+	w := watchedOf(raw)
+	if w == nil {
 		return
 	}
 	c := w.Watched()
@@ -45,14 +46,32 @@ func (cs *conns) accepted(raw any) {
 	})
 }
 
-// shaken is called when it ends.
-func (cs *conns) shaken(raw any) {
+// watchedOf returns the connection that raw is, or that package xds has enclosed in
+// it; nil if it is none of ours.
+func watchedOf(raw any) watched {
 	if w, ok := raw.(watched); ok {
-		w.Watched().OnIdentified(func(peer net.Addr) {
-			if identifies(peer) {
-				cs.shaking.Delete(peer)
-			}
-		})
+		return w
+	}
+	c, ok := raw.(net.Conn)
+	if !ok {
+		return nil
+	}
+	w, _ := enclosed.Of(c).(watched)
+	return w
+}
+
+// shaken is called when it ends. What was enclosed may be forgotten by then.
+func (cs *conns) shaken(raw any) {
+	done := func(peer net.Addr) {
+		if identifies(peer) {
+			cs.shaking.Delete(peer)
+		}
+	}
+	switch c := raw.(type) {
+	case watched:
+		c.Watched().OnIdentified(done)
+	case net.Conn:
+		done(enclosed.Addr(c))
 	}
 }
 

@@ -38,8 +38,9 @@ type Server struct {
 	UserTimeout atomic.Int64
 
 	// Address is the *grpc.Server's, as a dump of the goroutines shows it; empty
-	// if it is not known. It is set once, before the server serves.
+	// if it is not known. It is set once, before the server serves. See ServedBy.
 	Address string
+	served  atomic.Pointer[string]
 
 	inflight inflight
 	draining atomic.Bool // a first GOAWAY has left since Watch
@@ -111,6 +112,23 @@ func (s *Server) Accepted() (n uint64, last Instant) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.nextID, s.lastAccept
+}
+
+// ServedBy says by its address which *grpc.Server accepts connections, if nothing has
+// said it before. Of several none is known.
+func (s *Server) ServedBy(address string) {
+	if address == "" || s.served.CompareAndSwap(nil, &address) || *s.served.Load() == address {
+		return
+	}
+	s.served.Store(new(string))
+}
+
+// ServerAddress is Address or else what ServedBy was told.
+func (s *Server) ServerAddress() string {
+	if p := s.served.Load(); p != nil && s.Address == "" {
+		return *p
+	}
+	return s.Address
 }
 
 // Listening reports whether a listener is open that is served.
