@@ -43,6 +43,9 @@ func (l *outbound) Frame(f *h2.Frame) {
 			l.rec.DrainPingSent()
 		}
 	case h2.FrameGoAway:
+		if f.IsListenerDrain() {
+			l.rec.ListenerDrained()
+		}
 		l.rec.GoAwaySent(f.IsFirstGoAway(), f.LastStream())
 	}
 }

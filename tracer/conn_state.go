@@ -128,8 +128,17 @@ func (e *connEvidence) notReading() string {
 }
 
 func (e *connEvidence) drained() string {
-	return fmt.Sprintf("its GOAWAY left %s before the stop (max age or max idle): it gets no new one",
-		Duration(-e.goAway))
+	return fmt.Sprintf("its GOAWAY left %s before the stop (%s): it gets no new one",
+		Duration(-e.goAway), e.reason("max age or max idle"))
+}
+
+// reason says why a connection was draining before the stop; else is what grpc does
+// by itself.
+func (c *connLine) reason(otherwise string) string {
+	if c.byPlane {
+		return "its listener was changed or taken away by the control plane"
+	}
+	return otherwise
 }
 
 // state says in a connection's own words what its parts say, or what is known

@@ -46,7 +46,7 @@ const (
 	stateCallback      = "callback"           // user code in handleRawConn
 	stateBytesUnsent   = "bytes unsent"       // handler returned, stream id still open
 	stateReaderBlocked = "reader blocked"     // no Read in flight for 1 s
-	stateDraining      = "already draining"   // GOAWAY sent before the call: max_age, max_idle
+	stateDraining      = "already draining"   // GOAWAY sent before the call: max_age, max_idle, xds
 	stateIncomplete    = "message incomplete" // the client has not sent all of its message
 
 	stateTapHandle        = "tap handle"

@@ -208,7 +208,7 @@ func (tl *timeline) drainingSince(r *rpcLine) []string {
 		return nil
 	}
 	return []string{"its connection told to go " + Duration(-tl.conns[r.conn].goAway).String() +
-		" before the stop (max age)"}
+		" before the stop (" + tl.conns[r.conn].reason("max age") + ")"}
 }
 
 // frozen says that it is the socket that a stream's Send waits for, not the

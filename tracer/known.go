@@ -170,8 +170,14 @@ var knowns = []known{
 			"for MaxConcurrentStreams, and with all in use nothing more is read",
 		grpcPull + "6703",
 	}, {
+		"drained by a control plane", noteRemedy,
+		func(s *situation) bool { return (s.State == stateDraining || s.isDraining()) && s.byPlane() },
+		"set keepalive's MaxConnectionAge and MaxConnectionAgeGrace: nothing else bounds for how long " +
+			"a connection drains whose listener the control plane has changed",
+		"https://github.com/grpc/proposal/blob/master/A36-xds-for-servers.md",
+	}, {
 		"already draining", noteRemedy,
-		func(s *situation) bool { return s.State == stateDraining || s.isDraining() },
+		func(s *situation) bool { return (s.State == stateDraining || s.isDraining()) && !s.byPlane() },
 		"set keepalive's MaxConnectionAgeGrace, infinite by default: it bounds how long a connection " +
 			"drains",
 		keepalive,

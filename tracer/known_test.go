@@ -82,6 +82,10 @@ var situations = map[string][]change{
 		oneListener,
 		conn(goAwayAt(-sec), ackedAt(-sec), finalAt(never), goneAt(10*sec)),
 	},
+	"drained by a control plane": {
+		oneListener,
+		conn(goAwayAt(-sec), byPlane, ackedAt(-sec), finalAt(never), goneAt(10*sec)),
+	},
 	"clients not told":    {oneListener, unserved(ms)},
 	"lame duck too short": {oneListener, unserved(ms), stepped(PhaseLameDuck, -2*sec, 0)},
 	"flush": {
@@ -90,6 +94,8 @@ var situations = map[string][]change{
 		},
 	},
 }
+
+func byPlane(c *connLine) { c.byPlane = true }
 
 // stepped adds a step around grpc's stop.
 func stepped(p Phase, start, end time.Duration) change {

@@ -63,6 +63,16 @@ func (s *situation) isDraining() bool {
 	return s.Kind == HolderRPC && s.rpc != nil && s.drainingSince(s.rpc) != nil
 }
 
+// byPlane reports whether a control plane is the reason.
+func (s *situation) byPlane() bool {
+	if s.rpc.conn >= 0 {
+		return s.conns[s.rpc.conn].byPlane
+	}
+	return slices.ContainsFunc(s.conns, func(c connLine) bool {
+		return s.Kind == HolderConnection && c.id == s.key.id && c.byPlane
+	})
+}
+
 // accepting reports whether an accept loop is to blame.
 func (s *situation) accepting() bool {
 	return s.Kind == HolderListener && s.key.part == "accept"

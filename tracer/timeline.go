@@ -173,6 +173,7 @@ type connLine struct {
 	frames             bool
 	exchange           bool // its GOAWAYs are known: by the frames, or by grpc's own source
 	goAway             time.Duration
+	byPlane            bool // a control plane is the reason for it
 	pingAck, finalGoAw time.Duration
 	streams            int              // open now
 	halfOpen           int              // of these, those whose client has not ended its side
@@ -440,6 +441,7 @@ func (b *builder) conn(c *watch.ConnState) connLine {
 		longWrite:  [2]time.Duration{b.since(c.LongWriteSince), b.since(c.LongWriteUntil)},
 		bare:       c.Bare,
 		frames:     c.HTTP2, exchange: c.HTTP2 || c.Inside, goAway: b.since(c.GoAway),
+		byPlane: c.ByPlane,
 		pingAck: b.since(c.PingAck), finalGoAw: b.since(c.FinalGoAway),
 		streams: c.Streams, halfOpen: c.HalfOpen, streamsDone: b.since(c.StreamsDone),
 		late: c.Late, lastLate: b.since(c.LastLate),

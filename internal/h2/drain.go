@@ -20,6 +20,15 @@ func (f *Frame) IsFirstGoAway() bool {
 	return f.Type == FrameGoAway && f.LastStream() == MaxStream && f.ErrorCode() == 0
 }
 
+// listenerDrain is what grpc-go's xds server says in a GOAWAY: connWrapper.Drain in
+// its internal/xds/server. No other drain of grpc-go says the same: graceful_stop,
+// max_age, max_idle, or nothing.
+var listenerDrain = [8]byte{'d', 'r', 'a', 'i', 'n', 'i', 'n', 'g'}
+
+// IsListenerDrain reports whether a GOAWAY is due to a control plane, which has
+// changed the connection's listener or taken it away.
+func (f *Frame) IsListenerDrain() bool { return f.Type == FrameGoAway && f.Debug == listenerDrain }
+
 // IsDrainPing reports whether the frame is the PING by which grpc-go measures
 // the round trip between its two GOAWAYs or, with Ack, the answer to it. Other
 // PINGs of grpc-go (keepalive, bandwidth estimation) carry other data.

@@ -66,6 +66,9 @@ type Frame struct {
 	// Data is the beginning of the payload of RST_STREAM, PING and GOAWAY,
 	// padded with zeros, and all zeros for every other type.
 	Data [8]byte
+	// Debug is the same of a GOAWAY's debug data, which grpc-go says there why it
+	// drains a connection.
+	Debug [8]byte
 }
 
 // Ack reports whether the frame acknowledges a PING or SETTINGS.

@@ -93,3 +93,18 @@ func TestFrameTypeString(t *testing.T) {
 		}
 	}
 }
+
+// TestIsListenerDrain: grpc-go says why it drains a connection.
+func TestIsListenerDrain(t *testing.T) {
+	for reason, want := range map[string]bool{
+		"draining": true, "": false, "graceful_stop": false, "max_age": false, "max_idle": false,
+	} {
+		f := Frame{Type: FrameGoAway, Debug: said(reason)}
+		if got := f.IsListenerDrain(); got != want {
+			t.Errorf("a GOAWAY that says %q is one for its listener: %v, want %v", reason, got, want)
+		}
+	}
+	if f := (Frame{Type: FramePing, Debug: said("draining")}); f.IsListenerDrain() {
+		t.Error("a PING is taken for a GOAWAY")
+	}
+}

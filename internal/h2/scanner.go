@@ -113,8 +113,8 @@ func (s *Scanner) scanHeader(p []byte, v Visitor) (rest []byte) {
 
 func (s *Scanner) scanPayload(p []byte, v Visitor) (rest []byte) {
 	n := uint32(min(uint64(s.left), uint64(len(p))))
-	if offset := s.frame.Length - s.left; keepsData(s.frame.Type) && offset < 8 {
-		copy(s.frame.Data[offset:], p[:n])
+	if keepsData(s.frame.Type) {
+		s.keep(s.frame.Length-s.left, p[:n])
 	}
 	s.left -= n
 	if s.left == 0 {
@@ -122,6 +122,18 @@ func (s *Scanner) scanPayload(p []byte, v Visitor) (rest []byte) {
 		v.Frame(&s.frame)
 	}
 	return p[n:]
+}
+
+// keep copies what [Frame] has of a payload; p is what begins at offset.
+func (s *Scanner) keep(offset uint32, p []byte) {
+	const data = uint32(len(s.frame.Data))
+	if offset < data {
+		n := copy(s.frame.Data[offset:], p)
+		offset, p = offset+uint32(n), p[n:]
+	}
+	if s.frame.Type == FrameGoAway && offset >= data && offset-data < uint32(len(s.frame.Debug)) {
+		copy(s.frame.Debug[offset-data:], p)
+	}
 }
 
 func parseHeader(h *[headerLength]byte) Frame {

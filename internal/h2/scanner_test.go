@@ -76,9 +76,9 @@ func TestScannerWrite(t *testing.T) {
 		{Type: FrameHeaders, Stream: 1, Length: 8},
 		{Type: FrameContinuation, Flags: 4, Stream: 1, Length: 4},
 		{Type: FrameData, Flags: 8, Stream: 1, Length: 70_256},
-		{Type: FrameGoAway, Length: 21, Data: [8]byte{0x7f, 0xff, 0xff, 0xff}},
+		{Type: FrameGoAway, Length: 21, Data: [8]byte{0x7f, 0xff, 0xff, 0xff}, Debug: said("graceful_stop")},
 		{Type: FramePing, Length: 8, Data: drainPing},
-		{Type: FrameGoAway, Length: 21, Data: [8]byte{3: 1}},
+		{Type: FrameGoAway, Length: 21, Data: [8]byte{3: 1}, Debug: said("graceful_stop")},
 		{Type: FrameHeaders, Flags: 5, Stream: 1, Length: 8},
 	}
 	got, state := scanChunks((*Scanner).InitWrite, written)
@@ -217,4 +217,10 @@ func TestScannerSize(t *testing.T) {
 	if size := unsafe.Sizeof(Scanner{}); size > 64 {
 		t.Errorf("a Scanner takes %d bytes; two are in every connection, budget 64", size)
 	}
+}
+
+// said is what is kept of debug data.
+func said(s string) (b [8]byte) {
+	copy(b[:], s)
+	return b
 }

@@ -69,6 +69,9 @@ func parseFrames(b []byte) []Frame {
 		case FrameRSTStream, FramePing, FrameGoAway:
 			copy(f.Data[:], b[:f.Length])
 		}
+		if f.Type == FrameGoAway && f.Length > 8 {
+			copy(f.Debug[:], b[8:f.Length])
+		}
 		got = append(got, f)
 		b = b[f.Length:]
 	}

@@ -17,6 +17,7 @@ type exchange struct {
 	pingAck     Instant // and was acknowledged
 	finalGoAway Instant // the GOAWAY that names the last stream has left
 	lastStream  uint32  // which that is
+	byPlane     bool    // see ListenerDrained
 
 	streams   map[uint32]side // the open ones, by id
 	halfOpen  int             // of those, the ones whose client has not ended its side
@@ -125,6 +126,14 @@ func (c *Conn) GoAwaySent(headsUp bool, last uint32) {
 	c.goAwayLocked(now)
 }
 
+// ListenerDrained is called when a GOAWAY has left for which a control plane is the
+// reason: it has changed the listener, or taken it away.
+func (c *Conn) ListenerDrained() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.byPlane = true
+}
+
 // goAwayLocked is called when a GOAWAY has left: the first one counts. c.mu must be
 // held.
 func (c *Conn) goAwayLocked(now Instant) {
@@ -185,9 +194,10 @@ type ConnState struct {
 	Bare                               bool // the credentials read past the sensors
 	HTTP2                              bool // frames were seen
 	GoAway, Ping, PingAck, FinalGoAway Instant
-	Streams                            int // open now
-	HalfOpen                           int // of these, those whose client has not ended its side
-	Late                               int // opened since Watch
+	ByPlane                            bool // a control plane is the reason for GoAway
+	Streams                            int  // open now
+	HalfOpen                           int  // of these, those whose client has not ended its side
+	Late                               int  // opened since Watch
 	LastLate, StreamsDone              Instant
 
 	ReadErr, Closed, Gone Instant
@@ -229,6 +239,7 @@ func (c *Conn) state() ConnState {
 		Bare: c.bare.Load(), HTTP2: c.http2,
 		LongWriteSince: c.longWrite.since, LongWriteUntil: c.longWrite.until,
 		GoAway: c.goAway, Ping: c.ping, PingAck: c.pingAck, FinalGoAway: c.finalGoAway,
+		ByPlane: c.byPlane,
 		Streams: len(c.streams), HalfOpen: c.halfOpen,
 		Late: c.late, LastLate: c.lastLate, StreamsDone: c.doneAt,
 		ReadErr: c.readErr, Closed: c.closed, Gone: c.goneLocked(),
