@@ -121,7 +121,7 @@ type input struct {
 func (in *input) empty() error {
 	switch n := len(in.spans.traces); {
 	case n > 0:
-		return fmt.Errorf("no shutdown in it: of %s none has a span %q, or %q of a group",
+		return fmt.Errorf("no shutdown in it: of %s none has a span %q of ours, or %q of a group",
 			amount(n, "trace"), spanRoot, spanGroup)
 	case len(bytes.TrimSpace(in.data)) == 0:
 		return errors.New("it is empty")

@@ -27,7 +27,7 @@ const (
 	defaultSilence       = time.Minute
 	defaultTop           = 10
 	// ahead is how far the clocks of a fleet may be ahead of ours.
-	ahead = time.Minute
+	ahead = 10 * time.Minute
 )
 
 type culpritsFlags struct {

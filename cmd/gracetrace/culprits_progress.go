@@ -42,7 +42,7 @@ func (p *searchProgress) show(s culprits.Progress) {
 	if p.out == nil || now.Before(p.next) {
 		return
 	}
-	line := fmt.Sprintf("%3.0f %% of the time, %s in %s", 100*s.Done, count(s.Shutdowns, "shutdown"),
+	line := fmt.Sprintf("%3.0f %%: %s in %s", 100*s.Done, count(s.Shutdowns, "shutdown"),
 		count(s.Answers, "answer"))
 	if p.terminal {
 		p.next = now.Add(terminalPause)

@@ -57,7 +57,7 @@ func TestCulprits(t *testing.T) {
 		{"finished", "graceful", "--header-file " + token, "", exitOK,
 			[]string{"1 shutdown from 2026-", "1 graceful, 0 forced", "conn wait", "?uiFind="}, nil},
 		{"progress", "graceful", "--progress", "authorization=Bearer%20a%2Cb", exitOK,
-			nil, []string{"% of the time, 1 shutdown in "}},
+			nil, []string{" %: 1 shutdown in "}},
 		{"too slow", "graceful", "--fail-over 1ms", "authorization=Bearer%20a%2Cb", exitOver,
 			[]string{"1 of the rest longer than 1.0ms"}, []string{"gracetrace: 1 shutdown over the limit: 0 forced"}},
 		{"forced", "forced", "--fail-over 1m", "authorization=Bearer%20a%2Cb", exitOver,

@@ -189,9 +189,10 @@ func (a *answer) read(t trace) (extent, error) {
 		a.unreadable(t.id, legible.Text(err.Error(), maxErrorBody))
 		return anywhere, nil
 	}
+	service := legible.Printable(a.q.Service)
 	e := extent{first: anywhere.last, last: anywhere.first}
 	for _, r := range reports {
-		if r.Service != a.q.Service {
+		if r.Service != service { // as a report shows it
 			continue // of another process in the trace of a deployment
 		}
 		starts(r, &e)

@@ -256,7 +256,18 @@ func TestStrange(t *testing.T) {
 			t.Errorf("%q", line)
 		}
 	}
-	q := f.query(t)
+	odd := many(1, sec)
+	odd[0].service = "a b/c\x1b[31m漢"
+	fodd := newFake(t, odd...)
+	q := fodd.query(t)
+	q.Service = odd[0].service
+	r = collect(t, q)
+	b.Reset()
+	if err := r.WriteText(&b, TextOptions{Top: 1}); err != nil || r.Counts.All != 1 ||
+		!strings.HasPrefix(b.String(), "a b/c�[31m漢: 1 shutdown ") {
+		t.Errorf("%v, %+v\n%s", err, r.Counts, b.String())
+	}
+	q = f.query(t)
 	q.Service = "grater"
 	if r := collect(t, q); r.Counts.All != 0 || len(r.Notes) == 0 ||
 		r.Notes[0] != `Jaeger knows no service "grater": it knows greeter, �[31mevil` {
@@ -279,6 +290,11 @@ func TestManyCulprits(t *testing.T) {
 	if n := len(r.Culprits); n != maxGroups || r.Others == nil || r.Others.Culprits != 3000-maxGroups ||
 		r.Others.Shutdowns != 3000-maxGroups {
 		t.Fatalf("%d culprits, others %+v", n, r.Others)
+	}
+	const hint = "--by kind,state,method"
+	var b bytes.Buffer
+	if err := r.WriteText(&b, TextOptions{Top: 10}); err != nil || !strings.Contains(b.String(), hint) {
+		t.Errorf("%v, nothing says how to add up clients:\n%s", err, b.String())
 	}
 	if c := r.Culprits[0]; c.Client != "agent-29-99" || c.Held.String() != "3.0s" {
 		t.Errorf("%+v", c)

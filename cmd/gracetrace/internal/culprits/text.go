@@ -11,6 +11,8 @@ import (
 	"strings"
 
 	"github.com/gracetrace/gracetrace/internal/column"
+	"github.com/gracetrace/gracetrace/internal/legible"
+	"github.com/gracetrace/gracetrace/tracer"
 )
 
 const (
@@ -53,7 +55,7 @@ func (r *Result) WriteText(w io.Writer, opts TextOptions) error {
 }
 
 func (r *Result) head(b *strings.Builder) {
-	who := cmp.Or(r.Service, "all services")
+	who := cmp.Or(legible.Printable(r.Service), "all services")
 	if r.Only != "" {
 		who += " " + r.Only
 	}
@@ -135,8 +137,16 @@ func (r *Result) culpritTable(b *strings.Builder, opts TextOptions) {
 		rest.Culprits, rest.Held = rest.Culprits+1, plus(rest.Held, c.Held)
 		rest.Shutdowns += c.Shutdowns
 	}
-	if rest.Culprits > 0 {
-		row(b, grouped(rest.Culprits)+" more", grouped(rest.Shutdowns), rest.Held.String())
+	if rest.Culprits == 0 {
+		return
+	}
+	row(b, grouped(rest.Culprits)+" more", grouped(rest.Shutdowns), rest.Held.String())
+	var held tracer.Duration
+	for i := range shown {
+		held = plus(held, shown[i].Held)
+	}
+	if rest.Held > held && slices.ContainsFunc(shown, func(c Culprit) bool { return c.Client != "" }) {
+		hang(b, "", "Most of it was held by these. To add up all clients: --by kind,state,method.")
 	}
 }
 
