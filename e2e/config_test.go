@@ -133,6 +133,10 @@ func TestMenuLinks(t *testing.T) {
 	if !slices.Contains(u.TopTagPrefixes, "shutdown.") {
 		t.Errorf("topTagPrefixes = %v, want shutdown. among them", u.TopTagPrefixes)
 	}
+	// The line below a span that is opened has room for one value.
+	if first := u.TopTagPrefixes[0]; first != "shutdown.verdict" {
+		t.Errorf("%s comes before shutdown.verdict", first)
+	}
 	if v := u.Search.MaxLookback.Value; v != "4w" {
 		t.Errorf("search.maxLookback = %q, want 4w", v)
 	}

@@ -48,9 +48,6 @@ func (g *Group) reportLocked(now time.Duration, servers map[*Member]*Report) *Re
 		Phases: []PhaseReport{}, Checkpoints: slices.Clone(g.told), Spans: SpanCount{Summarised: g.missed},
 	}
 	g.t.sign(r, g.spans.traceID)
-	if base := g.t.cfg.uiURL; base != "" {
-		r.JaegerURL = base + "/trace/" + r.TraceID
-	}
 	for _, m := range g.members {
 		mr := m.reportLocked(now, servers[m])
 		if mr.Outcome == OutcomeForced {
@@ -62,7 +59,27 @@ func (g *Group) reportLocked(now time.Duration, servers map[*Member]*Report) *Re
 		r.Members = append(r.Members, mr)
 	}
 	r.Verdict = groupVerdict(r, g.cause)
+	r.JaegerURL = g.jaegerURLLocked(r)
 	return r
+}
+
+// jaegerURLLocked opens the trace at the culprit of the member that the verdict is
+// about, or at the member. g.mu must be held.
+func (g *Group) jaegerURLLocked(r *Report) string {
+	if g.t.cfg.uiURL == "" {
+		return ""
+	}
+	link := g.t.cfg.uiURL + "/trace/" + r.TraceID
+	main := r.mainMember()
+	switch i := slices.Index(r.Members, main); {
+	case i < 0:
+		return link
+	case main.JaegerURL != "":
+		return main.JaegerURL
+	case g.members[i].end != never: // else its span has not been sent
+		return link + "?uiFind=" + g.members[i].span.String()
+	}
+	return link
 }
 
 func added(sum, more map[string]int) map[string]int {

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -101,6 +102,30 @@ shutdown 0s..3.510001s
 			t.Errorf("want %s in\n%s", want, log.String())
 		}
 	})
+}
+
+// TestGroupJaegerURL: the link leads to whom the verdict names: the RPC of a grpc
+// server, or the member itself.
+func TestGroupJaegerURL(t *testing.T) {
+	t.Setenv(envUIURL, "http://localhost:16686/")
+	for want, stop := range map[string]func(*handmadeGroup){
+		"rpc Greeter/SayHello": func(h *handmadeGroup) { h.server("api", 2*sec, false) },
+		"member database":      func(h *handmadeGroup) { h.closes("database", 2*sec, nil) },
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			h := newGroup(t)
+			h.Group = h.tr.BeginGroup(10 * sec)
+			stop(h)
+			r, spans := h.finish()
+			_, id, _ := strings.Cut(r.JaegerURL, "/trace/"+r.TraceID+"?uiFind=")
+			i := slices.IndexFunc(spans, func(s sdktrace.ReadOnlySpan) bool {
+				return s.SpanContext().SpanID().String() == id
+			})
+			if i < 0 || spans[i].Name() != want {
+				t.Errorf("%s is not that of %s", r.JaegerURL, want)
+			}
+		})
+	}
 }
 
 // TestGroupVerdict: who was forced comes before who only took longer.

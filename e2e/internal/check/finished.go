@@ -111,14 +111,14 @@ func (f *findings) shutdown(tree *timeline.Tree, root, started *timeline.Node) {
 	f.outcome(root)
 	f.inside(root)
 	f.checkpoints(started)
-	if root.Attributes["shutdown.outcome"] == "killed" {
-		return // of its phases there is what was sent until then
+	killed := root.Attributes["shutdown.outcome"] == "killed"
+	if !killed { // else there is of its phases what was sent until then
+		f.phases(root)
 	}
-	f.phases(root)
 	for _, shown := range []*timeline.Tree{tree, tree.Reversed()} {
 		path := shown.CriticalPath()
 		for _, phase := range shown.Node(root.ID).Children {
-			f.culprit(path, phase)
+			f.culprit(path, phase, killed)
 		}
 	}
 }
@@ -182,10 +182,11 @@ func (f *findings) inside(n *timeline.Node) {
 }
 
 // culprit wants who is blamed for a phase to have a span, and the critical path
-// to run through it if it held most of the phase.
-func (f *findings) culprit(path []timeline.Section, phase *timeline.Node) {
+// to run through it if it held most of the phase. The phase in which a process was
+// killed does not say whom it blames.
+func (f *findings) culprit(path []timeline.Section, phase *timeline.Node, killed bool) {
 	said, blamed := phase.Attributes["shutdown.culprit"], Blamed(phase)
-	if (said != nil) != (blamed != nil) {
+	if (said != nil) != (blamed != nil) && !killed {
 		f.addf("%q: the culprit is %v, its span %v", phase.Name, said, blamed)
 		return
 	}
