@@ -83,6 +83,9 @@ func (l *layer) Write(p []byte) (int, error) {
 	l.rec.WriteBegin()
 	n, err := l.Conn.Write(p)
 	l.rec.WriteEnd(n)
+	if err != nil {
+		l.rec.WriteFailed(err)
+	}
 	if n > 0 {
 		l.out.Scan(p[:n], (*outbound)(l))
 	}

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/gracetrace/gracetrace/internal/procnet"
+	"github.com/gracetrace/gracetrace/internal/watch"
 )
 
 // peerLine is a connection's peer.
@@ -32,6 +33,15 @@ func newPeerLine(peer, local net.Addr) peerLine {
 		if from := p.from.Addr(); from.IsLoopback() || from.IsValid() && from == p.to.Addr() {
 			p.where = localProxy // Istio's 127.0.0.6 is a loopback address, too
 		}
+	}
+	return p
+}
+
+func (b *builder) peer(c *watch.ConnState) peerLine {
+	p, ok := b.peers[c.ID]
+	if !ok && c.Addr != nil {
+		p = newPeerLine(c.Addr, c.Local())
+		b.peers[c.ID] = p
 	}
 	return p
 }

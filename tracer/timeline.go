@@ -183,6 +183,7 @@ type connLine struct {
 	unread             [2]time.Duration // the longest time, of 1 s or more, in which nobody read
 	closing            time.Duration    // grpc began to close it; never: nobody tells
 	closed, gone       time.Duration
+	severed            bool // see [watch.ConnState]
 }
 
 // blocked says since when a Write that is blocked at a moment has been in
@@ -446,17 +447,8 @@ func (b *builder) conn(c *watch.ConnState) connLine {
 		streams: c.Streams, halfOpen: c.HalfOpen, streamsDone: b.since(c.StreamsDone),
 		late: c.Late, lastLate: b.since(c.LastLate),
 		unread:  [2]time.Duration{b.since(c.UnreadSince), b.since(c.UnreadUntil)},
-		closing: b.since(c.Closing), closed: b.since(c.Closed), gone: b.since(c.Gone),
+		closing: b.since(c.Closing), closed: b.since(c.Closed), gone: b.since(c.Gone), severed: c.Severed,
 	}
-}
-
-func (b *builder) peer(c *watch.ConnState) peerLine {
-	p, ok := b.peers[c.ID]
-	if !ok && c.Addr != nil {
-		p = newPeerLine(c.Addr, c.Local())
-		b.peers[c.ID] = p
-	}
-	return p
 }
 
 func (b *builder) rpc(s *watch.RPCState) rpcLine {

@@ -166,7 +166,8 @@ func (s *Shutdown) returnedAtLast() {
 }
 
 // infer says which call an unannounced shutdown was: where GOAWAYs are known and
-// no connection sent a GOAWAY, it was Stop.
+// no connection sent a GOAWAY, it was Stop. Where they did, and at the end this side
+// closed all connections that had RPCs left, a Stop came on top.
 func (tl *timeline) infer() {
 	if !tl.unannounced {
 		return
@@ -178,9 +179,31 @@ func (tl *timeline) infer() {
 			continue
 		}
 		if c.goAway != never || c.gone > tl.now {
+			tl.forced = min(tl.forced, tl.severed())
 			return
 		}
 		seen = true
 	}
 	tl.graceful = !seen
+}
+
+// severed is when this side began to close connections with RPCs, if none of those
+// that were there then had another end; never if it has not.
+func (tl *timeline) severed() time.Duration {
+	at := never
+	for i := range tl.conns {
+		if c := &tl.conns[i]; c.severed {
+			at = min(at, c.closed)
+		}
+	}
+	for i := range tl.conns {
+		c := &tl.conns[i]
+		if !c.transport || c.gone <= at || c.severed {
+			continue
+		}
+		if c.gone > tl.now || c.streams > 0 || c.streamsDone > at && c.streamsDone != never {
+			return never
+		}
+	}
+	return at
 }

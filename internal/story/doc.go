@@ -30,7 +30,7 @@
 //	cancel NAME                              the RPCs that open has opened
 //	vanish hold=D                            resets its connection
 //	stop | gracefulstop | shutdown [in=D]    begins; the story goes on
-//	gracefulstop original                    of grpc's own server, unannounced
+//	gracefulstop|stop original               of grpc's own server, unannounced
 //	close NAME                               ends a client by itself
 //	collector-gone                           every later export fails
 //	advance D                                lets time pass

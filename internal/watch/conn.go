@@ -40,6 +40,7 @@ type Conn struct {
 	timeout    atomic.Int64  // ConnectionTimeout
 	stage      atomic.Uint32
 	bare       atomic.Bool  // see BareHandshake
+	unwritable atomic.Bool  // see WriteFailed
 	read       atomic.Int64 // bytes
 	written    atomic.Int64
 	readSince  atomicInstant // a Read is in flight since
@@ -51,6 +52,7 @@ type Conn struct {
 	transport  bool    // the handshake succeeded
 	dispatched bool    // credentials took it away from grpc
 	removed    bool    // no longer in srv.conns
+	severed    bool    // see severLocked
 	cut        Instant // closed by us while it shook hands
 	readErr    Instant // terminal read error
 	closed     Instant // first Close returned
@@ -189,15 +191,16 @@ func (c *Conn) ReadEnd(n int, err error) {
 	c.readSince.Store(0)
 	c.read.Add(int64(n))
 	if err != nil {
-		c.readFailed(now)
+		c.readFailed(now, err)
 	}
 }
 
-func (c *Conn) readFailed(now Instant) {
+func (c *Conn) readFailed(now Instant, err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.readErr == 0 {
 		c.readErr = now
+		c.severLocked(err)
 		c.settleLocked()
 	}
 }

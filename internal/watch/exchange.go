@@ -201,6 +201,7 @@ type ConnState struct {
 	LastLate, StreamsDone              Instant
 
 	ReadErr, Closed, Gone Instant
+	Severed               bool // closed by this side, which was not asked to, with streams open
 	// Inside says that GoAway, PingAck and FinalGoAway are known although no frames
 	// are: grpc's own source tells. Closing is when it began to close it, zero if
 	// nobody tells.
@@ -242,7 +243,7 @@ func (c *Conn) state() ConnState {
 		ByPlane: c.byPlane,
 		Streams: len(c.streams), HalfOpen: c.halfOpen,
 		Late: c.late, LastLate: c.lastLate, StreamsDone: c.doneAt,
-		ReadErr: c.readErr, Closed: c.closed, Gone: c.goneLocked(),
+		ReadErr: c.readErr, Closed: c.closed, Gone: c.goneLocked(), Severed: c.severed,
 		Inside: c.goAways && !c.http2, Closing: c.closing,
 		raw: c.raw,
 	}

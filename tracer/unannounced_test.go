@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package tracer
+
+import (
+	"testing"
+	"time"
+)
+
+// TestSevered: a Stop on top of a GracefulStop closes all that is left at once.
+// One connection that was cut while others went on was not: it was too old.
+func TestSevered(t *testing.T) {
+	const cut, later = 2 * time.Second, 5 * time.Second
+	one := func(severed bool, streams int, done, gone time.Duration) connLine {
+		c := connLine{transport: true, exchange: true, goAway: 0, streams: streams, streamsDone: done}
+		c.severed, c.closed, c.gone = severed, gone, gone
+		return c
+	}
+	for name, tt := range map[string]struct {
+		others []connLine
+		want   time.Duration
+	}{
+		"alone":                        {nil, cut},
+		"all at once":                  {[]connLine{one(true, 3, never, cut+1)}, cut},
+		"another had ended":            {[]connLine{one(false, 0, time.Second, time.Second)}, cut},
+		"another was idle":             {[]connLine{one(false, 0, never, cut+1)}, cut},
+		"another went on":              {[]connLine{one(false, 0, later, later)}, never},
+		"another's peer went later":    {[]connLine{one(false, 1, never, later)}, never},
+		"another is there":             {[]connLine{one(false, 1, never, never)}, never},
+		"another is there and is idle": {[]connLine{one(false, 0, never, never)}, never},
+	} {
+		t.Run(name, func(t *testing.T) {
+			tl := &timeline{
+				unannounced: true, graceful: true, forced: never, now: 10 * time.Second,
+				conns: append(tt.others, one(true, 1, never, cut)),
+			}
+			tl.infer()
+			if tl.forced != tt.want || !tl.graceful {
+				t.Errorf("forced %s after the call, want %s; graceful is %t", tl.forced, tt.want, tl.graceful)
+			}
+		})
+	}
+}
