@@ -7,8 +7,9 @@
 // runs. The Jaeger that can be built from the Go module proxy has no UI, and a
 // trace that is correct as data can still be drawn wrong.
 //
-// The rules are those of Jaeger UI 2.20. Times are whole microseconds, because
-// that is what the UI compares.
+// The rules are those of Jaeger UI 2.20, whose own functions give the same rows,
+// roots, title and critical path for each kind of trace that we have. Times are
+// whole microseconds, because that is what the UI compares.
 //
 // Not covered: the exception for consumers below producers (all our spans are
 // INTERNAL) and the renaming of duplicate span ids ([Tree.Duplicates] lists
