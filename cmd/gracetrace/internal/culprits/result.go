@@ -35,6 +35,8 @@ type Result struct {
 	Versions   []Version  `json:"versions"`
 	Over       *Over      `json:"fail_over,omitempty"`
 	Search     SearchInfo `json:"search"`
+
+	shown time.Time // To, or now: what lies ahead of it is for clocks that do
 }
 
 // Counts are shutdowns by outcome. Of a group of servers the group counts, once.
@@ -139,6 +141,9 @@ func (c *collector) result() *Result {
 			Answers: c.answers, Bytes: c.bytes, Traces: len(c.seen) - c.foreign, Unreadable: c.strange,
 			Slow: c.slow,
 		},
+	}
+	if r.shown = r.To; c.q.Now.Before(r.To) {
+		r.shown = c.q.Now.UTC()
 	}
 	c.clocks()
 	r.Notes, r.Unknown = c.notes, c.unknown

@@ -61,7 +61,7 @@ func (r *Result) head(b *strings.Builder) {
 	}
 	c := r.Counts
 	hang(b, "", fmt.Sprintf("%s: %s from %s to %s UTC", who, amount(c.All, "shutdown"),
-		r.From.Format(timeFormat), r.To.Format(timeFormat)))
+		r.From.Format(timeFormat), cmp.Or(r.shown, r.To).Format(timeFormat)))
 	if c.All > 0 {
 		line := fmt.Sprintf("%s graceful, %s forced, %s killed, %s still running",
 			grouped(c.Graceful), grouped(c.Forced), grouped(c.Killed), grouped(c.Running))

@@ -32,7 +32,7 @@ func TestTwin(t *testing.T) {
 		q.From = noon.Add(-time.Duration(rnd.IntN(3600)) * time.Second)
 		got, want := collect(t, q), twin(runs, q)
 		opts := gocmp.Options{
-			cmpopts.IgnoreFields(Result{}, "Notes", "Search"), cmpopts.EquateEmpty(),
+			cmpopts.IgnoreFields(Result{}, "Notes", "Search", "shown"), cmpopts.EquateEmpty(),
 			cmpopts.IgnoreFields(Worst{}, "URL", "SpanID"),
 			gocmp.Comparer(func(a, b tracer.Duration) bool {
 				return max(a-b, b-a) <= min(a, b)/1000+999 // ns; a bucket, and a microsecond
