@@ -73,11 +73,15 @@ func (w *rowWriter) members(members []pageMember) {
 
 // member adds the row of a member alone.
 func (w *rowWriter) member(m pageMember) int {
-	return w.add(htmlRow{
+	row := htmlRow{
 		Level: 1, Class: classMember, Name: clipLine(m.name, maxRowName),
 		State: clipLine(m.info().Kind, maxRowState), Note: clipLine(memberNote(m.Report), maxRowNote),
-		Culprit: m.main, Main: m.main, Open: m.Outcome == OutcomeRunning || m.Outcome == OutcomeKilled,
-	}, 0, m.Duration)
+		Culprit: m.main, Main: m.main,
+	}
+	if m.Outcome == OutcomeRunning {
+		row.Open = stillOpen
+	}
+	return w.add(row, 0, m.Duration)
 }
 
 func (p *htmlPage) addMembers(r *Report) {

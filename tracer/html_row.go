@@ -42,12 +42,17 @@ type htmlRow struct {
 	Offset, Length int64 // µs
 	Stack          int   // its number, from 1; 0: none
 
-	Culprit, Open, Parent, Folded bool
-	Main                          bool // the phase, or the member, to look at
+	Open string // of what has not ended: how that is said; empty: it has
+
+	Culprit, Parent, Folded bool
+	Main                    bool // the phase, or the member, to look at
 	// Lane is the height of its bar in the overview, of the phases or of the members,
 	// and Y where that is; empty: it has none there.
 	Lane, Y string
 }
+
+// stillOpen is said of what still holds.
+const stillOpen = "open"
 
 // rowWriter makes rows of the tree of phases and bars.
 type rowWriter struct {
@@ -91,9 +96,12 @@ func (w *rowWriter) phases(phases []PhaseReport, main, limit int) {
 		at := w.add(htmlRow{
 			Level: w.level + 1, Class: classPhase, Phase: w.phased + i + 1,
 			Name: clipLine(string(p.Name), maxRowName),
-			Note: clipLine(p.pageNote(w.ended), maxRowNote), Open: p.Open, Main: i == main,
+			Note: clipLine(p.pageNote(w.ended), maxRowNote), Main: i == main,
 			Lane: w.lane,
 		}, p.Offset, p.Duration)
+		if p.Open && w.ended != OutcomeKilled { // of that the note says it
+			w.rows[at].Open = stillOpen
+		}
 		w.bars(pointersToBars(p.Bars), w.level+2, share-1)
 		w.fold(at, i == main)
 		if i == main {
@@ -161,7 +169,13 @@ func (w *rowWriter) bar(b *Bar, level int) int {
 	row := htmlRow{
 		Level: level, Class: b.class(), Name: clipLine(b.Name, maxRowName),
 		State: b.state(), Note: clipLine(b.Note, maxRowNote),
-		Culprit: b.Culprit, Open: b.Open,
+		Culprit: b.Culprit,
+	}
+	switch {
+	case b.Open && w.ended == OutcomeKilled: // a dead process holds nothing
+		row.Open = "until killed"
+	case b.Open:
+		row.Open = stillOpen
 	}
 	if n := b.Stack + w.before; b.Stack > 0 && b.Stack <= w.stacks && n <= maxPageStacks {
 		row.Stack = n

@@ -52,7 +52,8 @@ func TestReadErrors(t *testing.T) {
 			"line 1, column 8000026: more than 4,000,000 JSON values"},
 		{"no spans", `{"resourceSpans":[]}`, "no shutdown in it: there are no spans"},
 		{"other spans", `{"data":[{"traceID":"1","spans":[{"traceID":"1","spanID":"2"}]}]}`,
-			`no shutdown in it: of 1 trace none has a span "grpc.server.shutdown" of ours, or "shutdown" of a group`},
+			`no shutdown in it: of 1 trace none has a span "grpc.server.shutdown" of ours, or ` +
+				`"shutdown" of a group`},
 		{"Jaeger's error", `{"data":null,"errors":[{"code":404,"msg":"trace not found"}]}`,
 			`line 1, column 1: an error that Jaeger answered, no trace: "trace not found"`},
 		{"its API's error", `{"error":{"httpCode":404,"message":"No traces found"}}`,

@@ -31,7 +31,8 @@ func TestReadKilledHelps(t *testing.T) {
 				t.Errorf("%s: no %q in\n%s\nor not in the page", format, want, said)
 			}
 		}
-		if strings.Contains(said+page, "still lasts") {
+		if tag := `<b class="tag open">`; strings.Contains(said+page, "still lasts") ||
+			strings.Count(page, tag) != 1 || !strings.Contains(page, tag+"until killed") {
 			t.Errorf("%s: a dead process holds nothing:\n%s", format, said)
 		}
 	}

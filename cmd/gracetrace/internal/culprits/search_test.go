@@ -257,14 +257,14 @@ func TestStrange(t *testing.T) {
 		}
 	}
 	odd := many(1, sec)
-	odd[0].service = "a b/c\x1b[31m漢"
+	odd[0].service = "a b/c\x1b[31mü"
 	fodd := newFake(t, odd...)
 	q := fodd.query(t)
 	q.Service = odd[0].service
 	r = collect(t, q)
 	b.Reset()
 	if err := r.WriteText(&b, TextOptions{Top: 1}); err != nil || r.Counts.All != 1 ||
-		!strings.HasPrefix(b.String(), "a b/c�[31m漢: 1 shutdown ") {
+		!strings.HasPrefix(b.String(), "a b/c�[31mü: 1 shutdown ") {
 		t.Errorf("%v, %+v\n%s", err, r.Counts, b.String())
 	}
 	q = f.query(t)
