@@ -57,6 +57,10 @@ floor: ## Test the library alone, on the oldest versions it supports
 	GOWORK=off $(GO) mod tidy -diff
 	GOWORK=off $(GO) test $(TESTFLAGS) ./...
 
+.PHONY: xds
+xds: ## Test servers of package xds on the oldest grpc-go; CI does on the newest
+	cd e2e/xds && GOWORK=off $(GO) test -modfile=floor.mod $(TESTFLAGS) .
+
 # Each file is a copy of go.mod with other versions. It has to be tidy, so that a
 # requirement which only go.mod got, or lost, is noticed.
 .PHONY: matrix
@@ -142,6 +146,7 @@ weave: bin/orchestrion ## Test the compiled-in mode, on the newest grpc-go and o
 	GOWORK=off $(ORCHESTRION) $(GO) test -count=1 -run Stories $(TESTFLAGS) ./server
 	$(ORCHESTRION) $(GO) test -count=1 $(TESTFLAGS) ./internal/accuracy
 	GOWORK=off $(ORCHESTRION) $(GO) test -count=1 $(TESTFLAGS) ./internal/accuracy
+	cd e2e/xds && $(ORCHESTRION) $(GO) test -count=1 $(TESTFLAGS) .
 	cd examples/compiledin && GOWORK=off REQUIRE_WOVEN=1 $(GO) tool orchestrion $(GO) test -count=1 $(TESTFLAGS) ./...
 
 # What is measured is printed: nothing but the order of things is asserted.

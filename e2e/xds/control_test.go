@@ -147,7 +147,7 @@ func TestNoRoute(t *testing.T) {
 	r := compare(t, setup{}, func(s *scene) {
 		c := s.dial()
 		s.hold("first", c, 2*held)
-		s.plane.set(t, listeners(listenerOf(t, s.lis.Addr(), "first", false)), routes("/nowhere"))
+		s.plane.set(t, listeners(listenerOf(t, s.addr, "first", false)), routes("/nowhere"))
 		s.refused(c)
 		s.stop()()
 	})

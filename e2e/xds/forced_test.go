@@ -8,6 +8,10 @@ import (
 	"testing"
 	"time"
 
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/connectivity"
+
+	"github.com/gracetrace/gracetrace/internal/servertest"
 	"github.com/gracetrace/gracetrace/server"
 	"github.com/gracetrace/gracetrace/tracer"
 )
@@ -41,4 +45,40 @@ func TestShutdown(t *testing.T) {
 	if r.Outcome != tracer.OutcomeForced || r.RPCsCut[hello] != 2 {
 		t.Errorf("outcome %s, cut %v, want two RPCs of a forced one", r.Outcome, r.RPCsCut)
 	}
+}
+
+// TestLameDuck has the control plane take the listener away in the lame duck, and give
+// it back: who comes then is served, and no GOAWAY ends the lame duck.
+func TestLameDuck(t *testing.T) {
+	t.Parallel()
+	s := newScene(t, true, setup{wrap: []grpc.ServerOption{server.LameDuck(3 * held)}})
+	c, err := servertest.Connect(t.Context(), s.dialer(), servertest.Obedient())
+	s.ready(c, err)
+	done := make(chan error, 1)
+	go func() { done <- s.srv.(*server.Server).Shutdown(t.Context()) }()
+	s.plane.set(t, nil)
+	s.await(connectivity.ServingModeNotServing)
+	s.within(c.Done(), "a connection is drained")
+	s.configure("second", false)
+	s.await(connectivity.ServingModeServing)
+	s.hold("late", s.dial(), 4*held)
+	if err := <-done; err != nil {
+		t.Errorf("Shutdown returned %v", err)
+	}
+	if err := <-s.served; err != nil {
+		t.Errorf("Serve returned %v", err)
+	}
+	if got, want := s.outcome(), "late OK\nlate is known by nothing"; got != want {
+		t.Errorf("RPCs end thus:\n%s\nwant:\n%s", got, want)
+	}
+	r := s.report()
+	for _, p := range r.Phases {
+		if p.Name == tracer.PhaseLameDuck && time.Duration(p.Duration) < 3*held {
+			t.Errorf("the lame duck took %s, want %s", p.Duration, 3*held)
+		}
+	}
+	if r.Outcome != tracer.OutcomeGraceful || r.Clients.Arrived != 1 {
+		t.Errorf("outcome %s, %d connections arrived, want one of a graceful one", r.Outcome, r.Clients.Arrived)
+	}
+	says(t, r, hello)
 }

@@ -45,8 +45,11 @@ type setup struct {
 	mTLS  bool // the control plane wants it
 	watch bool // interceptors.Credentials around them, on the side that is traced
 	opts  []grpc.ServerOption
-	stuck bool // there is no certificate
-	keep  bool // the listener keeps its connections
+	wrap  []grpc.ServerOption // of server.Wrap
+	stuck bool                // there is no certificate
+	keep  bool                // the listener keeps its connections
+	// mode is called in the serving mode's callback.
+	mode func(connectivity.ServingMode)
 }
 
 // scene is a server, its control plane and its clients.
@@ -56,7 +59,8 @@ type scene struct {
 	setup
 	plane *plane
 	lis   net.Listener
-	dir   string // of certificates
+	addr  net.Addr // its own, or a program's
+	dir   string   // of certificates
 	inner *xds.GRPCServer
 	srv   server.GRPC // what the application has
 	modes chan connectivity.ServingMode
@@ -86,20 +90,28 @@ func newScene(t *testing.T, traced bool, with setup) *scene {
 	if tcp, ok := s.lis.(*net.TCPListener); ok && with.keep {
 		s.lis = keeping{tcp, make(chan *net.TCPConn, 1)}
 	}
-	if with.mTLS {
-		s.dir = t.TempDir()
-		for _, name := range []string{"server", "client"} {
-			if _, _, err := selfsigned.Files(s.dir, name); err != nil {
-				t.Fatal(err)
-			}
-		}
-	}
+	s.addr = s.lis.Addr()
+	s.certify()
 	s.configure("first", with.mTLS)
 	s.make()
 	greeterv1.RegisterGreeterServer(s.srv, &telling{began: s.began})
 	go func() { s.served <- s.srv.Serve(s.lis) }()
 	s.await(connectivity.ServingModeServing)
 	return s
+}
+
+// certify makes the certificates that are needed.
+func (s *scene) certify() {
+	s.Helper()
+	if !s.mTLS {
+		return
+	}
+	s.dir = s.TempDir()
+	for _, name := range []string{"server", "client"} {
+		if _, _, err := selfsigned.Files(s.dir, name); err != nil {
+			s.Fatal(err)
+		}
+	}
 }
 
 // make makes the server, as an application does.
@@ -119,7 +131,12 @@ func (s *scene) make() {
 	plugin, config := s.files()
 	opts := slices.Concat(s.opts, []grpc.ServerOption{
 		xds.BootstrapContentsForTesting(s.plane.bootstrap(s.T, plugin, config)),
-		xds.ServingModeCallback(func(_ net.Addr, args xds.ServingModeChangeArgs) { s.modes <- args.Mode }),
+		xds.ServingModeCallback(func(_ net.Addr, args xds.ServingModeChangeArgs) {
+			s.modes <- args.Mode
+			if s.mode != nil {
+				s.mode(args.Mode)
+			}
+		}),
 	})
 	if s.creds {
 		creds, err := xdscreds.NewServerCredentials(xdscreds.ServerOptions{
@@ -139,7 +156,7 @@ func (s *scene) make() {
 	}
 	s.srv = s.inner
 	if s.traced {
-		s.srv = server.Wrap(s.inner, t)
+		s.srv = server.Wrap(s.inner, t, s.wrap...)
 	}
 }
 
@@ -199,7 +216,7 @@ func security(ctx context.Context) string {
 // configure has the control plane send a listener, and the routes to all methods.
 func (s *scene) configure(chain string, mTLS bool) {
 	s.Helper()
-	s.plane.set(s.T, listeners(listenerOf(s.T, s.lis.Addr(), chain, mTLS)), routes("/"))
+	s.plane.set(s.T, listeners(listenerOf(s.T, s.addr, chain, mTLS)), routes("/"))
 }
 
 // await waits for the server to be in a mode.
@@ -249,7 +266,7 @@ func (s *scene) dial() greeterv1.GreeterClient {
 
 func (s *scene) dialWith(creds credentials.TransportCredentials) greeterv1.GreeterClient {
 	s.Helper()
-	conn, err := grpc.NewClient(s.lis.Addr().String(), grpc.WithTransportCredentials(creds))
+	conn, err := grpc.NewClient(s.addr.String(), grpc.WithTransportCredentials(creds))
 	if err != nil {
 		s.Fatal(err)
 	}
@@ -285,7 +302,7 @@ func (s *scene) hold(name string, c greeterv1.GreeterClient, d time.Duration) {
 
 // dialer connects peers that do one thing wrong.
 func (s *scene) dialer() servertest.DialFunc {
-	dial := servertest.DialTCP(s.lis.Addr().String())
+	dial := servertest.DialTCP(s.addr.String())
 	if s.mTLS {
 		return servertest.DialTLS(dial, s.clientTLS())
 	}

@@ -13,11 +13,13 @@ import (
 const (
 	quickstartFile = "examples/quickstart/main.go"
 	kubernetesFile = "examples/kubernetes/main.go"
+	xdsFile        = "e2e/xds/serve.go"
 )
 
 var (
 	quickstart     = shows("README.md", "quickstart", quickstartFile)
 	kubernetesCode = shows("docs/kubernetes.md", "kubernetes", kubernetesFile)
+	xdsCode        = shows("docs/grpc-go.md", "xds", xdsFile)
 )
 
 // shows says that a page has a file's code between two <!-- mark --> lines.

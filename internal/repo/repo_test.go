@@ -28,7 +28,7 @@ var rules = []rule{
 	arrows, libraryWithoutDemo, modelWithoutGRPC, exporterWithoutServer,
 	spdx, fileLength, noSleepInTests, noLooseEnds, noLinkname, noBlindTLS, packageComment, noMachinePaths,
 	publicSurface, changelog, generatedByPinned, floorHolds, matrixVersions,
-	quickstart, kubernetesCode,
+	quickstart, kubernetesCode, xdsCode,
 }
 
 func TestRules(t *testing.T) {

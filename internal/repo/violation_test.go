@@ -189,6 +189,14 @@ var violations = []broken{
 		},
 		[]string{"docs/kubernetes.md differs from " + kubernetesFile + " in line 3"},
 	},
+	{
+		xdsCode,
+		map[string]string{
+			xdsFile:           "package xds\n\nfunc Serve() {}\n",
+			"docs/grpc-go.md": "<!-- xds -->\n```go\npackage xds\n\n```\n<!-- xds -->\n",
+		},
+		[]string{"docs/grpc-go.md differs from " + xdsFile + " in line 3"},
+	},
 }
 
 // matrixMod returns the requirements of a pair of versions.

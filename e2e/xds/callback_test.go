@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package xds_test
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"time"
+
+	"google.golang.org/grpc/connectivity"
+
+	"github.com/gracetrace/gracetrace/internal/woven"
+	"github.com/gracetrace/gracetrace/server"
+	"github.com/gracetrace/gracetrace/tracer"
+)
+
+// TestModeCallback: as long as the callback runs, package xds holds a lock that its
+// listener's Close needs, after ours has returned. Only grpc's own source tells.
+func TestModeCallback(t *testing.T) {
+	t.Parallel()
+	with := setup{mode: func(m connectivity.ServingMode) {
+		if m == connectivity.ServingModeNotServing {
+			<-time.After(held)
+		}
+	}}
+	r := compare(t, with, func(s *scene) {
+		s.plane.set(t, nil)
+		s.await(connectivity.ServingModeNotServing)
+		s.stop()()
+	})
+	where := tracer.PhaseHandlerWait
+	if len(woven.Points()) > 0 {
+		where = tracer.PhaseListenerClose
+	}
+	want(t, r, where, tracer.Holder{})
+	says(t, r, string(where)+" took")
+	says(t, r, "not seen")
+}
+
+// TestShutdownInCallback: nobody but the callback itself could let go of that lock.
+func TestShutdownInCallback(t *testing.T) {
+	t.Parallel()
+	var s *scene
+	done := make(chan error, 1)
+	s = newScene(t, true, setup{mode: func(m connectivity.ServingMode) {
+		if m == connectivity.ServingModeNotServing {
+			ctx, cancel := context.WithTimeout(context.Background(), held)
+			defer cancel()
+			done <- s.srv.(*server.Server).Shutdown(ctx)
+		}
+	}})
+	s.hold("first", s.dial(), patience)
+	s.plane.set(t, nil)
+	begin := time.Now()
+	var late *server.DeadlineError
+	if err := <-done; !errors.As(err, &late) {
+		t.Errorf("Shutdown returned %v, want a *server.DeadlineError", err)
+	}
+	if d := time.Since(begin); d > held+time.Second {
+		t.Errorf("it took %s, with a deadline of %s", d, held)
+	}
+	if err := <-s.served; err != nil {
+		t.Errorf("Serve returned %v", err)
+	}
+	if got, want := s.outcome(), "first Unavailable\nfirst is known by nothing"; got != want {
+		t.Errorf("RPCs end thus:\n%s\nwant:\n%s", got, want)
+	}
+}
