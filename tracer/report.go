@@ -27,7 +27,7 @@ type Report struct {
 	// Call is what was called of grpc's server: GracefulStop, which Shutdown and
 	// Run call too, or Stop; empty: a listener was closed, nobody announced it.
 	Call     string    `json:"call,omitempty"`
-	Start    time.Time `json:"start"`
+	Start    time.Time `json:"start"` // UTC
 	Duration Duration  `json:"duration_us"`
 	Outcome  Outcome   `json:"outcome"`
 	Verdict  string    `json:"verdict"`
@@ -109,7 +109,7 @@ type Stack struct {
 // PhaseReport is one phase of a Report.
 type PhaseReport struct {
 	Name     Phase     `json:"name"`
-	Start    time.Time `json:"start"`
+	Start    time.Time `json:"start"`     // UTC
 	Offset   Duration  `json:"offset_us"` // since the start
 	Duration Duration  `json:"duration_us"`
 	Open     bool      `json:"open,omitempty"` // it still lasts

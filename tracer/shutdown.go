@@ -122,7 +122,7 @@ func (t *Tracer) BeginShutdown(c Call) (*Shutdown, bool) {
 // beginLocked watches from now on. t.mu must be held.
 func (t *Tracer) beginLocked(c Call) *Shutdown {
 	s := &Shutdown{
-		t: t, call: c, wall: time.Now().Truncate(tick), begun: t.table.Now(),
+		t: t, call: c, wall: time.Now().UTC().Truncate(tick), begun: t.table.Now(),
 		wake: make(chan struct{}, 1), calling: make(chan struct{}),
 		panicking: make(chan panicking), securing: make(chan *secured),
 		stop: make(chan struct{}), stopped: make(chan struct{}), finished: make(chan struct{}),

@@ -62,7 +62,7 @@ type spans struct {
 
 func newSpans(session *exporter.Session, wall time.Time, o origin) *spans {
 	s := &spans{
-		session: session, wall: wall, origin: o, traceID: o.parent.TraceID(),
+		session: session, wall: wall.UTC(), origin: o, traceID: o.parent.TraceID(),
 		root: newSpanID(), started: newSpanID(),
 		ids: make(map[holderKey]trace.SpanID), sent: make(map[holderKey]bool),
 		connsLeft: maxConnSpans, rpcsLeft: maxRPCSpans, phaseEnd: tick, last: 2 * tick,
