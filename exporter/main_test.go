@@ -21,6 +21,9 @@ import (
 
 func TestMain(m *testing.M) {
 	hermetic.ClearEnvironment()
+	for _, name := range []string{"HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY"} { // net/http reads them once
+		_, _ = os.Unsetenv(name), os.Unsetenv(strings.ToLower(name))
+	}
 	goleak.VerifyTestMain(m)
 }
 

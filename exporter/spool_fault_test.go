@@ -49,7 +49,7 @@ func TestSpoolFaults(t *testing.T) {
 				if os.Geteuid() == 0 {
 					return "/proc/self/spool"
 				}
-				dir := filepath.Join(newDir(t), "spool")
+				dir := newDir(t)
 				if err := os.Mkdir(dir, 0o500); err != nil {
 					t.Fatal(err)
 				}

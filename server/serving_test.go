@@ -5,6 +5,7 @@ package server_test
 import (
 	"context"
 	"log/slog"
+	"strconv"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -28,7 +29,8 @@ func TestRunSaysWhereItSpools(t *testing.T) {
 			t.Fatal(err)
 		}
 		tr.Close() // nobody logs any more
-		said := strings.Contains(log.String(), " exporter=custom spool="+dir+"\n")
+		said := strings.Contains(log.String(), " exporter=custom spool="+dir+"\n") ||
+			strings.Contains(log.String(), " exporter=custom spool="+strconv.Quote(dir)+"\n")
 		if said != (dir != "") {
 			t.Errorf("spool %q: the log has\n%s", dir, log.String())
 		}

@@ -132,7 +132,11 @@ func grpcSource(t *testing.T) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return strings.TrimSpace(string(out))
+	dir := strings.TrimSpace(string(out))
+	if dir == "" {
+		t.Fatal("the source of grpc is not here: go mod download google.golang.org/grpc")
+	}
+	return dir
 }
 
 // find returns what a function's receiver is called, and its text.

@@ -54,7 +54,7 @@ func TestCulprits(t *testing.T) {
 		code                      int
 		stdout, stderr            []string
 	}{
-		{"finished", "graceful", "--header-file " + token, "", exitOK,
+		{"finished", "graceful", "--header-file TOKEN", "", exitOK,
 			[]string{"1 shutdown from 2026-", "1 graceful, 0 forced", "conn wait", "?uiFind="}, nil},
 		{"progress", "graceful", "--progress", "authorization=Bearer%20a%2Cb", exitOK,
 			nil, []string{" %: 1 shutdown in "}},
@@ -81,6 +81,9 @@ func TestCulprits(t *testing.T) {
 			j := lockedJaeger(t, tt.outcome)
 			args := strings.Fields("culprits --service greeter --since 2026-01-01T00:00:00Z --jaeger " +
 				j.URL + " " + tt.flags)
+			for i, arg := range args {
+				args[i] = strings.Replace(arg, "TOKEN", token, 1) // which may have spaces
+			}
 			var stdout, stderr bytes.Buffer
 			if code := run(t.Context(), args, &stdout, &stderr); code != tt.code {
 				t.Errorf("exit code %d, want %d\n%s%s", code, tt.code, stdout.String(), stderr.String())
