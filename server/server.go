@@ -42,6 +42,7 @@ type Server struct {
 	flushing atomic.Bool
 	flushed  chan struct{} // closed when they are over
 	streams  bool          // descriptors of streams are wrapped
+	services registered
 	ending   streams
 	broken   error
 
@@ -143,6 +144,9 @@ func (s *Server) RegisterService(sd *grpc.ServiceDesc, impl any) {
 	if s.streams && s.ending.used() {
 		sd = s.ending.describe(sd)
 	}
+	if sd != nil {
+		s.services.add(sd.ServiceName)
+	}
 	s.grpc.RegisterService(sd, impl)
 }
 
@@ -168,6 +172,7 @@ func (s *Server) Serve(lis net.Listener) error {
 		return fmt.Errorf("server: Serve of %s after a stop, it was never served: %w",
 			lis.Addr(), grpc.ErrServerStopped)
 	}
+	warnOf(s.t.Logger(), s.services.unseen(s.grpc.GetServiceInfo(), s.streams))
 	// grpc's Serve waits for handlers on some versions, even after Stop.
 	served := make(chan error, 1)
 	go func() { served <- s.grpc.Serve(interceptors.Listener(s.t, lis)) }()
