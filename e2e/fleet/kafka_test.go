@@ -25,7 +25,8 @@ func TestKafka(t *testing.T) {
 	at := "KAFKA_BROKER=" + broker.ListenAddrs()[0]
 	s.collector.args = append(s.collector.args, "--config", "fleet/kafka.yaml")
 	s.collector.env = append(s.collector.env, at)
-	s.jaeger.args = append(s.jaeger.args, "--config", "fleet/ingester.yaml")
+	s.jaeger.args = append(s.jaeger.args, "--config",
+		forVersion(t, s.jaeger.args[0], "fleet/ingester.yaml"))
 	s.jaeger.env = append(s.jaeger.env, at)
 	s.collector.start(t)
 
