@@ -90,7 +90,9 @@ func (e *ending) run(b *rebuilder, r *Report, parent string) {
 				attr{keyCulMethod, c.Method})...)
 		}
 	}
-	attrs = append(attrs, noteAttrs(append(b.notesSoFar(), Note{Kind: noteMissing, Text: madeUp}))...)
+	notes := b.notesSoFar()
+	notes = append(notes[:min(len(notes), maxNotes-1)], Note{Kind: noteMissing, Text: madeUp})
+	attrs = append(attrs, noteAttrs(notes)...)
 	sp := e.make(root, parent, spanRoot, b.base, end, attrs)
 	sp.Attributes = append(e.begun(), sp.GetAttributes()...)
 	if parent == "" {
