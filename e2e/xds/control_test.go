@@ -92,6 +92,7 @@ func TestNotServing(t *testing.T) {
 		s.hold("first", s.dial(), 2*held)
 		s.plane.set(t, nil)
 		s.await(connectivity.ServingModeNotServing)
+		s.told()
 		s.within(c.Done(), "a connection without an RPC is drained")
 		if s.traced {
 			called = time.Now()
@@ -114,6 +115,7 @@ func TestUpdate(t *testing.T) {
 		s.ready(c, err)
 		s.hold("before", s.dial(), 2*held)
 		s.configure("second", false)
+		s.told()
 		s.within(c.Done(), "a connection without an RPC is drained")
 		s.hold("after", s.dial(), held/2)
 		if s.traced {

@@ -22,7 +22,7 @@ func TestMain(m *testing.M) {
 		}
 		return
 	}
-	certprovider.Register(noCertificates)
+	certprovider.Register(&noCertificates)
 	flag.Parse()
 	must(flag.Set("test.parallel", "16"))           // they wait, for the most part
 	must(os.Setenv("OTEL_TRACES_EXPORTER", "none")) // where it is compiled into the tests

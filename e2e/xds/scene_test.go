@@ -64,7 +64,8 @@ type scene struct {
 	inner *xds.GRPCServer
 	srv   server.GRPC // what the application has
 	modes chan connectivity.ServingMode
-	began chan string // by each handler: how its client is known
+	began chan string      // by each handler: how its client is known
+	conn  *grpc.ClientConn // of the client that came last
 
 	reports chan *tracer.Report
 	served  chan error
@@ -164,7 +165,7 @@ func (s *scene) make() {
 func (s *scene) files() (plugin string, config map[string]string) {
 	switch {
 	case s.stuck:
-		return noCertificates.Name(), nil
+		return noCertificates.Name(), map[string]string{"server": s.addr.String()}
 	case !s.mTLS:
 		return "", nil
 	}
@@ -271,6 +272,7 @@ func (s *scene) dialWith(creds credentials.TransportCredentials) greeterv1.Greet
 		s.Fatal(err)
 	}
 	s.Cleanup(func() { _ = conn.Close() })
+	s.conn = conn
 	return greeterv1.NewGreeterClient(conn)
 }
 
@@ -297,6 +299,16 @@ func (s *scene) hold(name string, c greeterv1.GreeterClient, d time.Duration) {
 		s.note(name + " is known by " + who)
 	case <-time.After(patience):
 		s.Fatal("no handler has begun")
+	}
+}
+
+// told waits until the client that came last, which has an RPC, is told to go.
+func (s *scene) told() {
+	s.Helper()
+	ctx, cancel := context.WithTimeout(s.Context(), patience)
+	defer cancel()
+	if !s.conn.WaitForStateChange(ctx, connectivity.Ready) {
+		s.Fatal("the client is not told to go")
 	}
 }
 
@@ -383,7 +395,7 @@ func compare(t *testing.T, with setup, f func(*scene)) *tracer.Report {
 	})
 	cancel()
 	late := <-lateness
-	if t.Failed() {
+	if t.Failed() || sides[0] == nil { // or -failfast has kept them from running
 		t.FailNow()
 	}
 	bare, traced := sides[0], sides[1]

@@ -94,11 +94,11 @@ func TestNoCertificate(t *testing.T) {
 	r := compare(t, with, func(s *scene) {
 		c, err := servertest.HalfTLS(t.Context(), servertest.DialTCP(s.addr.String()))
 		s.ready(c, err)
-		s.within(noCertificates.asked, "a certificate is asked for")
+		s.within(noCertificates.of(s.addr.String()), "a certificate is asked for")
 		s.stop()()
 	})
 	want(t, r, tracer.PhaseHandshakeWait, tracer.Holder{Kind: tracer.HolderHandshake, State: "callback"})
-	says(t, r, "stuck.KeyMaterial")
+	says(t, r, "waiting.KeyMaterial")
 }
 
 // says wants words in a verdict.

@@ -15,8 +15,8 @@ import (
 
 const hello = "greeter.v1.Greeter/SayHello"
 
-// held is how long an RPC holds a stop.
-const held = 400 * time.Millisecond
+// held is how long an RPC holds a stop: much longer than a busy machine takes for the rest.
+const held = time.Second
 
 func TestIdle(t *testing.T) {
 	t.Parallel()
@@ -85,6 +85,10 @@ func want(t *testing.T, r *tracer.Report, phase tracer.Phase, culprit tracer.Hol
 	}
 }
 
+// busy is how long a machine that does other things may take for what takes no time. A
+// linger takes longer.
+const busy = 800 * time.Millisecond
+
 func checkCulprit(t *testing.T, p tracer.PhaseReport, want tracer.Holder) {
 	t.Helper()
 	got := p.Culprit
@@ -93,7 +97,7 @@ func checkCulprit(t *testing.T, p tracer.PhaseReport, want tracer.Holder) {
 	case got == nil:
 		t.Errorf("nobody held %s, want %s", p.Name, want.Kind)
 	case want.Kind == "":
-		if d := time.Duration(got.Held); d > 100*time.Millisecond {
+		if d := time.Duration(got.Held); d > busy {
 			t.Errorf("%s %s %s held %s for %s, want nobody", got.Kind, got.Method, got.State, p.Name, d)
 		}
 	case got.Kind != want.Kind || got.State != want.State || got.Method != want.Method:
