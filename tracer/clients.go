@@ -34,7 +34,7 @@ const (
 // that is what probes do.
 func (tl *timeline) untoldClients() string {
 	var how []string
-	if d, ok := tl.lastClient(); ok && d < stillConnecting {
+	if d, ok := tl.lastClient(); ok && d < stillConnecting && !tl.clients.inherited {
 		how = append(how, fmt.Sprintf("last one %s before the listener closed", Duration(d)))
 	}
 	if late, unserved := tl.lateConns(); late > 0 {

@@ -3,6 +3,7 @@
 package tracer
 
 import (
+	"net/netip"
 	"time"
 
 	"github.com/gracetrace/gracetrace/internal/procnet"
@@ -67,7 +68,27 @@ func (r *refusal) expected(now time.Time) int {
 // reads a file of the kernel's: never on the stop's own goroutine.
 func (s *Shutdown) countRefused() {
 	n, background := s.refusal.counted()
+	inherited := s.isInherited()
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.refused, s.background = n, background
+	s.refused, s.background, s.inherited = n, background, inherited
+}
+
+// listenLimit bounds how long the kernel is asked who listens.
+const listenLimit = 20 * time.Millisecond
+
+// isInherited reports whether others listen where we did: the process that hands a
+// server its socket (systemd's socket activation), or the next one, which has got
+// it or has SO_REUSEPORT. It asks only if clients came right before the close.
+func (s *Shutdown) isInherited() bool {
+	listeners := s.t.table.Outline(0).Listeners
+	_, last := s.t.table.Accepted()
+	for _, l := range listeners {
+		address, err := netip.ParseAddrPort(l.Addr)
+		if err != nil || !l.Socket || l.CloseEnd == 0 || l.CloseBegin-last > watch.Instant(stillConnecting) ||
+			!procnet.Listening(address, listenLimit) {
+			return false
+		}
+	}
+	return len(listeners) > 0
 }

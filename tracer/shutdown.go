@@ -79,6 +79,7 @@ type Shutdown struct {
 	streams     watch.Instant            // see StreamsCancelled
 	refused     int                      // see clientsLine
 	background  int
+	inherited   bool
 	inside      uint64       // the RPC whose handler made the call
 	joined      []*joined    // the stop calls after it
 	panics      []panicLine  // only appended to
@@ -429,6 +430,7 @@ func (s *Shutdown) timelineBy(b *builder) *timeline {
 		tl.returned = b.since(s.gaveUp)
 	}
 	tl.clients.refused, tl.clients.background = s.refused, s.background
+	tl.clients.inherited = s.inherited
 	tl.dumps, tl.panics = slices.Clip(s.dumps), slices.Clip(s.panics)
 	tl.clients.arrivals = s.arrivals.until(s.t.table, s.begun)
 	tl.http, tl.exit = s.http.line(b), s.interrupted.line(b)

@@ -102,6 +102,8 @@ type clientsLine struct {
 	// have been reset without it, going by the time before.
 	refused, background int
 	arrivals            arrivalsLine
+	// inherited says that somebody else listens where we did: new clients are served.
+	inherited bool
 }
 
 // dump is what the goroutines of the process told at one moment.

@@ -30,7 +30,7 @@ func Resets() (n int64, ok bool) {
 func Ours(peer, local netip.AddrPort, limit time.Duration) (ours, known bool) {
 	until := time.Now().Add(limit)
 	inode := ""
-	for _, table := range []string{"/proc/self/net/tcp", "/proc/self/net/tcp6"} {
+	for _, table := range []string{tableTCP, tableTCP6} {
 		var ok bool
 		if inode, ok = findInode(table, peer, local, until); !ok {
 			return false, false

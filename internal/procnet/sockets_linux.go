@@ -20,6 +20,12 @@ import (
 // stateListen is a listening socket's (include/net/tcp_states.h).
 const stateListen = "0A"
 
+// The tables of TCP sockets.
+const (
+	tableTCP  = "/proc/self/net/tcp"
+	tableTCP6 = "/proc/self/net/tcp6"
+)
+
 // tcpRow is a line of /proc/net/tcp or tcp6.
 type tcpRow struct {
 	local, remote netip.AddrPort
@@ -32,7 +38,7 @@ type tcpRow struct {
 // (net.ipv4.ip_local_port_range) or was never told SO_REUSEADDR.
 func tcpSocket(address netip.AddrPort, until time.Time) (found socket, ok bool) {
 	var connection *tcpRow
-	for _, table := range []string{"/proc/self/net/tcp", "/proc/self/net/tcp6"} {
+	for _, table := range []string{tableTCP, tableTCP6} {
 		f, err := os.Open(table)
 		if os.IsNotExist(err) && ok {
 			continue // a kernel without IPv6
