@@ -30,7 +30,9 @@ func (s *stuck) ParseConfig(config any) (*certprovider.BuildableConfig, error) {
 	if !ok {
 		return nil, fmt.Errorf("the configuration is a %T", config)
 	}
-	var c struct{ Server string }
+	var c struct {
+		Server string `json:"server"`
+	}
 	if err := json.Unmarshal(text, &c); err != nil {
 		return nil, err
 	}
