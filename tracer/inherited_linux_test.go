@@ -49,12 +49,11 @@ func TestInherited(t *testing.T) {
 			if got := s.isInherited(); got != copied {
 				t.Errorf("somebody else listens: %t, want %t", got, copied)
 			}
-			s.countRefused()
+			s.Returned()
+			s.Finish(t.Context())
 			if got := s.timeline().clients.inherited; got != copied {
 				t.Errorf("the timeline says %t, want %t", got, copied)
 			}
-			s.Returned()
-			s.Finish(t.Context())
 		})
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"sync"
 	"syscall"
 	"testing"
 )
@@ -15,7 +16,7 @@ import (
 // dnsFaults need a resolver of their own.
 var dnsFaults = []fault{
 	{
-		name: "DNS does not answer", lost: all, reason: "timeout", said: "deadline exceeded", needs: root,
+		name: "DNS does not answer", lost: all, reason: "timeout", said: "deadline exceeded", needs: ownMounts,
 		arrange: func(t *testing.T, r *faultRun) {
 			t.Helper()
 			file := filepath.Join(t.TempDir(), "resolv.conf")
@@ -30,6 +31,19 @@ var dnsFaults = []fault{
 		},
 	},
 }
+
+// ownMounts is what a row needs whose process has mounts of its own: not in a chroot.
+var ownMounts = sync.OnceValue(func() string {
+	if missing := root(); missing != "" {
+		return missing
+	}
+	cmd := exec.Command("true")
+	cmd.SysProcAttr = &syscall.SysProcAttr{Unshareflags: syscall.CLONE_NEWNS}
+	if err := cmd.Run(); err != nil {
+		return "needs mounts of its own: " + err.Error()
+	}
+	return ""
+})
 
 // muteResolver is an address at which a DNS server could be. The port cannot be
 // chosen, so the host is one that nobody else has.
