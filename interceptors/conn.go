@@ -95,6 +95,7 @@ func (l *layer) Write(p []byte) (int, error) {
 // Close implements net.Conn. A covered layer stamps too: when grpc gives up
 // between the handshake and the preface it closes the raw connection only.
 func (l *layer) Close() error {
+	l.rec.CloseBegin()
 	err := l.Conn.Close()
 	l.rec.Closed()
 	return err

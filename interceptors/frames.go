@@ -19,6 +19,9 @@ func (l *inbound) Frame(f *h2.Frame) {
 	case h2.FrameRSTStream:
 		l.rec.StreamClosed(f.Stream)
 	case h2.FramePing:
+		if f.Ack() {
+			l.rec.PingAcked()
+		}
 		if f.Ack() && f.IsDrainPing() {
 			l.rec.DrainPingAcked()
 		}
@@ -39,10 +42,16 @@ func (l *outbound) Frame(f *h2.Frame) {
 	case h2.FrameRSTStream:
 		l.rec.StreamClosed(f.Stream)
 	case h2.FramePing:
+		if !f.Ack() {
+			l.rec.PingSent()
+		}
 		if !f.Ack() && f.IsDrainPing() {
 			l.rec.DrainPingSent()
 		}
 	case h2.FrameGoAway:
+		if f.ErrorCode() != 0 {
+			l.rec.GivenUp()
+		}
 		if f.IsListenerDrain() {
 			l.rec.ListenerDrained()
 		}

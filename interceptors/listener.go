@@ -94,7 +94,7 @@ func (l *listener) Accept() (net.Conn, error) {
 // server is known by nothing else.
 func (l *listener) look() {
 	l.byXDS = enclosed.ByXDS()
-	if l.srv.Address == "" {
+	if l.srv.ServerAddress() == "" {
 		l.srv.ServedBy(stack.Serving())
 	}
 }

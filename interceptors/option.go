@@ -54,6 +54,7 @@ func ServerOptions(t *tracer.Tracer) []grpc.ServerOption {
 		return nil
 	}
 	s := newSensor(t)
+	t.Table().Intercepted.Store(true)
 	return []grpc.ServerOption{
 		sensorOption{grpc.ChainUnaryInterceptor(s.unary), t},
 		sensorOption{grpc.ChainStreamInterceptor(s.stream), t},
@@ -95,6 +96,7 @@ func (o keepaliveOption) install(t *tracer.Tracer) {
 func Install(t *tracer.Tracer, opts []grpc.ServerOption) []grpc.ServerOption {
 	s := newSensor(t)
 	s.methods.installed.Store(true)
+	t.Table().Intercepted.Store(false) // ServerOptions are left out
 	out := []grpc.ServerOption{sensorOption{grpc.ChainStreamInterceptor(s.stream), t}}
 	for _, o := range opts {
 		switch o := o.(type) {

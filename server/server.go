@@ -75,7 +75,7 @@ func New(t *tracer.Tracer, opts ...grpc.ServerOption) *Server {
 	}
 	srv := grpc.NewServer(opts...)
 	if s.t != nil {
-		s.t.Table().Address = fmt.Sprintf("%p", srv)
+		s.t.Table().SetAddress(fmt.Sprintf("%p", srv))
 		woven.Claim(srv, s.t)
 	}
 	s.grpc = srv
@@ -98,7 +98,7 @@ func Wrap(srv GRPC, t *tracer.Tracer, opts ...grpc.ServerOption) *Server {
 	switch own, ok := srv.(*grpc.Server); {
 	case s.t == nil || srv == nil || ok && own == nil:
 	case ok:
-		s.t.Table().Address = fmt.Sprintf("%p", own)
+		s.t.Table().SetAddress(fmt.Sprintf("%p", own))
 		woven.Claim(own, s.t)
 	default:
 		woven.ClaimInside(func() { srv.GetServiceInfo() }, s.t)
@@ -172,7 +172,9 @@ func (s *Server) Serve(lis net.Listener) error {
 		return fmt.Errorf("server: Serve of %s after a stop, it was never served: %w",
 			lis.Addr(), grpc.ErrServerStopped)
 	}
-	warnOf(s.t.Logger(), s.services.unseen(s.grpc.GetServiceInfo(), s.streams))
+	if !s.t.Table().Intercepted.Load() {
+		warnOf(s.t.Logger(), s.services.unseen(s.grpc.GetServiceInfo(), s.streams))
+	}
 	// grpc's Serve waits for handlers on some versions, even after Stop.
 	served := make(chan error, 1)
 	go func() { served <- s.grpc.Serve(interceptors.Listener(s.t, lis)) }()

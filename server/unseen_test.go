@@ -11,6 +11,7 @@ import (
 
 	"google.golang.org/grpc"
 
+	"github.com/gracetrace/gracetrace/interceptors"
 	"github.com/gracetrace/gracetrace/internal/greeter"
 	"github.com/gracetrace/gracetrace/internal/servertest"
 	greeterv1 "github.com/gracetrace/gracetrace/proto/greeter/v1"
@@ -42,6 +43,12 @@ func TestUnseenServices(t *testing.T) {
 		"server.Wrap":            {wraps, greets, "greeter.v1.Greeter: registered"},
 		"server.New, streaming":  {makes, past, ""},
 		"server.Wrap, streaming": {wraps, past, "streaming.Only: registered"},
+		"server.Wrap with ServerOptions": {func(tr *tracer.Tracer) *server.Server {
+			return server.Wrap(grpc.NewServer(interceptors.ServerOptions(tr)...), tr)
+		}, greets, ""},
+		"server.New with ServerOptions": {func(tr *tracer.Tracer) *server.Server {
+			return server.New(tr, interceptors.ServerOptions(tr)...)
+		}, greets, "greeter.v1.Greeter: registered"},
 		"through it": {makes, func(s *server.Server) {
 			greeterv1.RegisterGreeterServer(s, &greeter.Server{})
 		}, ""},

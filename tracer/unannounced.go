@@ -192,7 +192,11 @@ func (tl *timeline) infer() {
 func (tl *timeline) severed() time.Duration {
 	at := never
 	for i := range tl.conns {
-		if c := &tl.conns[i]; c.severed {
+		c := &tl.conns[i]
+		if c.severed && c.goAway < 0 {
+			return never // it was drained before, for its age perhaps, which ends by itself
+		}
+		if c.severed {
 			at = min(at, c.closed)
 		}
 	}

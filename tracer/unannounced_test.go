@@ -38,6 +38,10 @@ func TestSevered(t *testing.T) {
 			if tl.forced != tt.want || !tl.graceful {
 				t.Errorf("forced %s after the call, want %s; graceful is %t", tl.forced, tt.want, tl.graceful)
 			}
+			tl.conns[len(tl.conns)-1].goAway, tl.forced = -1, never
+			if tl.infer(); tl.forced != never {
+				t.Errorf("drained before the stop: forced %s after the call", tl.forced)
+			}
 		})
 	}
 }

@@ -61,8 +61,8 @@ func (e *entry) watched(s *grpc.Server) {
 	if table == nil {
 		return
 	}
-	if table.Address == "" {
-		table.Address = fmt.Sprintf("%p", s)
+	if table.ServerAddress() == "" {
+		table.SetAddress(fmt.Sprintf("%p", s))
 	}
 	for b, names := range needs {
 		if e.sink.points.has(names...) {

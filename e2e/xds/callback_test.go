@@ -11,6 +11,7 @@ import (
 
 	"google.golang.org/grpc/connectivity"
 
+	"github.com/gracetrace/gracetrace/internal/servertest"
 	"github.com/gracetrace/gracetrace/internal/woven"
 	"github.com/gracetrace/gracetrace/server"
 	"github.com/gracetrace/gracetrace/tracer"
@@ -44,23 +45,28 @@ func TestModeCallback(t *testing.T) {
 func TestShutdownInCallback(t *testing.T) {
 	t.Parallel()
 	var s *scene
-	done := make(chan error, 1)
+	done, called := make(chan error, 1), make(chan time.Time, 1)
 	s = newScene(t, true, setup{mode: func(m connectivity.ServingMode) {
 		if m == connectivity.ServingModeNotServing {
 			ctx, cancel := context.WithTimeout(context.Background(), held)
 			defer cancel()
+			called <- time.Now()
 			done <- s.srv.(*server.Server).Shutdown(ctx)
 		}
 	}})
 	s.hold("first", s.dial(), patience)
+	meanwhile, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	lateness := servertest.Lateness(meanwhile)
 	s.plane.set(t, nil)
-	begin := time.Now()
 	var late *server.DeadlineError
 	if err := <-done; !errors.As(err, &late) {
 		t.Errorf("Shutdown returned %v, want a *server.DeadlineError", err)
 	}
-	if d := time.Since(begin); d > held+time.Second {
-		t.Errorf("it took %s, with a deadline of %s", d, held)
+	d := time.Since(<-called)
+	cancel()
+	if by := <-lateness; d > held+time.Second+4*by {
+		t.Errorf("it took %s, with a deadline of %s; timers were late by %s", d, held, by)
 	}
 	if err := <-s.served; err != nil {
 		t.Errorf("Serve returned %v", err)

@@ -89,7 +89,7 @@ func TestNotServing(t *testing.T) {
 	r := compare(t, setup{}, func(s *scene) {
 		c, err := servertest.Connect(t.Context(), s.dialer(), servertest.Obedient())
 		s.ready(c, err)
-		s.hold("first", s.dial(), 2*held)
+		s.hold("first", s.dial(), 5*held)
 		s.plane.set(t, nil)
 		s.await(connectivity.ServingModeNotServing)
 		s.told()
@@ -113,7 +113,7 @@ func TestUpdate(t *testing.T) {
 	r := compare(t, setup{}, func(s *scene) {
 		c, err := servertest.Connect(t.Context(), s.dialer(), servertest.Obedient())
 		s.ready(c, err)
-		s.hold("before", s.dial(), 2*held)
+		s.hold("before", s.dial(), 5*held)
 		s.configure("second", false)
 		s.told()
 		s.within(c.Done(), "a connection without an RPC is drained")

@@ -40,12 +40,12 @@ type Conn struct {
 	timeout    atomic.Int64  // ConnectionTimeout
 	stage      atomic.Uint32
 	bare       atomic.Bool  // see BareHandshake
-	unwritable atomic.Bool  // see WriteFailed
 	read       atomic.Int64 // bytes
 	written    atomic.Int64
 	readSince  atomicInstant // a Read is in flight since
 	writeSince atomicInstant
 	lastRead   atomicInstant // when the last Read returned
+	severing
 
 	mu sync.Mutex // guards following
 	identity

@@ -19,8 +19,11 @@ type identity struct {
 func (c *Conn) Asks(ask func() net.Addr) {
 	c.srv.asks.Store(true)
 	c.mu.Lock()
-	defer c.mu.Unlock()
 	c.ask = ask
+	c.mu.Unlock()
+	if c.srv.watchedSince.get() != 0 { // identify has been called
+		askNow(ask)
+	}
 }
 
 // Identified is called when the peer of a connection that was accepted without has
@@ -64,9 +67,13 @@ func (s *Server) identify() {
 		if asking++; asking > maxAsking {
 			return
 		}
-		go func() { // ends with the connection, whose deadline grpc has set
-			defer func() { _ = recover() }() // it may be the application's
-			ask()
-		}()
+		askNow(ask)
 	}
+}
+
+func askNow(ask func() net.Addr) {
+	go func() { // ends with the connection, whose deadline grpc has set
+		defer func() { _ = recover() }() // it may be the application's
+		ask()
+	}()
 }

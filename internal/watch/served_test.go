@@ -24,7 +24,9 @@ func TestServedBy(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			s := watch.NewServer()
-			s.Address = tt.said
+			if tt.said != "" {
+				s.SetAddress(tt.said)
+			}
 			for _, a := range tt.seen {
 				s.ServedBy(a)
 			}

@@ -37,10 +37,11 @@ type Server struct {
 	// nanoseconds: the Timeout of its keepalive.ServerParameters. Zero: none.
 	UserTimeout atomic.Int64
 
-	// Address is the *grpc.Server's, as a dump of the goroutines shows it; empty
-	// if it is not known. It is set once, before the server serves. See ServedBy.
-	Address string
-	served  atomic.Pointer[string]
+	// Intercepted says that interceptors see all RPCs of the server, whatever its
+	// services were registered with.
+	Intercepted atomic.Bool
+
+	address, served atomic.Pointer[string] // see SetAddress and ServedBy
 
 	inflight inflight
 	draining atomic.Bool // a first GOAWAY has left since Watch
@@ -114,8 +115,11 @@ func (s *Server) Accepted() (n uint64, last Instant) {
 	return s.nextID, s.lastAccept
 }
 
-// ServedBy says by its address which *grpc.Server accepts connections, if nothing has
-// said it before. Of several none is known.
+// SetAddress says the *grpc.Server's address, as a dump of the goroutines shows it.
+func (s *Server) SetAddress(address string) { s.address.Store(&address) }
+
+// ServedBy says by its address which *grpc.Server accepts connections, for when
+// SetAddress is not called. Of several none is known.
 func (s *Server) ServedBy(address string) {
 	if address == "" || s.served.CompareAndSwap(nil, &address) || *s.served.Load() == address {
 		return
@@ -123,12 +127,14 @@ func (s *Server) ServedBy(address string) {
 	s.served.Store(new(string))
 }
 
-// ServerAddress is Address or else what ServedBy was told.
+// ServerAddress is what SetAddress or else ServedBy was told, empty if it is not known.
 func (s *Server) ServerAddress() string {
-	if p := s.served.Load(); p != nil && s.Address == "" {
-		return *p
+	for _, p := range []*string{s.address.Load(), s.served.Load()} {
+		if p != nil {
+			return *p
+		}
 	}
-	return s.Address
+	return ""
 }
 
 // Listening reports whether a listener is open that is served.
