@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/keepalive"
 
 	"github.com/gracetrace/gracetrace/interceptors"
 	"github.com/gracetrace/gracetrace/internal/greeter"
@@ -74,4 +75,36 @@ func TestCloseRightAfterStop(t *testing.T) {
 			})
 		})
 	}
+}
+
+// TestKeepaliveIsNoStop: grpc gives up a client that does not answer, and its RPC
+// with it. That was the last one, so GracefulStop returns by itself.
+func TestKeepaliveIsNoStop(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var reports []*tracer.Report
+		tr := newTracer(t, tracer.WithReport(func(r *tracer.Report) { reports = append(reports, r) }))
+		s := grpc.NewServer(append(interceptors.ServerOptions(tr), interceptors.KeepaliveParams(tr,
+			keepalive.ServerParameters{Time: 10 * time.Second, Timeout: 5 * time.Second}))...)
+		greeterv1.RegisterGreeterServer(s, &greeter.Server{})
+		lis := servertest.Listen()
+		served := make(chan error, 1)
+		go func() { served <- s.Serve(interceptors.Listener(tr, lis)) }()
+		peer, err := servertest.Mute(t.Context(), lis.Dial, callFor(time.Hour))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer func() { _ = peer.Close() }()
+		synctest.Wait()
+		s.GracefulStop()
+		tr.Close()
+		if err := <-served; err != nil {
+			t.Error(err)
+		}
+		if len(reports) != 1 {
+			t.Fatalf("%d reports, want one", len(reports))
+		}
+		if r := reports[0]; r.Outcome != tracer.OutcomeGraceful || time.Duration(r.Duration) < 10*time.Second {
+			t.Errorf("%s after %s, want a graceful stop of 10 s and more: %s", r.Outcome, r.Duration, r.Verdict)
+		}
+	})
 }
