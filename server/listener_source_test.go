@@ -103,7 +103,8 @@ func TestKeepaliveIsNoStop(t *testing.T) {
 		if len(reports) != 1 {
 			t.Fatalf("%d reports, want one", len(reports))
 		}
-		if r := reports[0]; r.Outcome != tracer.OutcomeGraceful || time.Duration(r.Duration) < 10*time.Second {
+		r := reports[0]
+		if r.Outcome != tracer.OutcomeGraceful || time.Duration(r.Duration) < 10*time.Second {
 			t.Errorf("%s after %s, want a graceful stop of 10 s and more: %s", r.Outcome, r.Duration, r.Verdict)
 		}
 	})
