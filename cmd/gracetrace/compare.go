@@ -9,6 +9,7 @@ import (
 	"io"
 	"os"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -19,6 +20,7 @@ import (
 func newCompare() *cobra.Command {
 	var asJSON bool
 	var jaeger jaegerFlags
+	silence := durationValue{defaultSilence}
 	cmd := &cobra.Command{
 		Use:   "compare A B",
 		Short: "Show what got slower between two shutdowns, and who held it",
@@ -47,11 +49,11 @@ scheduler explains it. The exit code is 0 whatever changed.`,
 			return nil
 		},
 		RunE: func(cmd *cobra.Command, args []string) error {
-			a, err := readOne(cmd.Context(), cmd.InOrStdin(), &jaeger, args[0])
+			a, err := readOne(cmd.Context(), cmd.InOrStdin(), &jaeger, silence.d, args[0])
 			if err != nil {
 				return err
 			}
-			b, err := readOne(cmd.Context(), cmd.InOrStdin(), &jaeger, args[1])
+			b, err := readOne(cmd.Context(), cmd.InOrStdin(), &jaeger, silence.d, args[1])
 			if err != nil {
 				return err
 			}
@@ -63,13 +65,14 @@ scheduler explains it. The exit code is 0 whatever changed.`,
 		},
 	}
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print the comparison as JSON")
+	cmd.Flags().Var(&silence, "silence", "without an end, and silent for so long: killed")
 	jaeger.add(cmd, "A and B are ids of traces")
 	return cmd
 }
 
 // readOne reads the one shutdown of a file or of a trace in Jaeger, or the one that
 // is named behind a #.
-func readOne(ctx context.Context, stdin io.Reader, jaeger *jaegerFlags, name string) (
+func readOne(ctx context.Context, stdin io.Reader, jaeger *jaegerFlags, silence time.Duration, name string) (
 	*tracer.Report, error,
 ) {
 	file, id := name, ""
@@ -82,7 +85,7 @@ func readOne(ctx context.Context, stdin io.Reader, jaeger *jaegerFlags, name str
 	if err != nil {
 		return nil, err
 	}
-	asOf(reports, defaultSilence)
+	asOf(reports, silence)
 	found := ofTrace(reports, id)
 	switch {
 	case len(found) == 0:

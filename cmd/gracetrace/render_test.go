@@ -147,6 +147,11 @@ func TestCompare(t *testing.T) {
 	if r.code != exitOK || !strings.Contains(r.stdout, "\n- conn wait took 8.0s longer\n") {
 		t.Errorf("a link: %+v", r)
 	}
+	unended := filepath.Join("..", "..", "tracer", "testdata", "read", "jaeger-killed.json")
+	r = gracetraceHere(t, "", "compare", "--silence", "900000h", a, unended) // 100 years
+	if r.code != exitOK || !strings.Contains(r.stdout, "UTC, running, ") {
+		t.Errorf("not silent for long enough: %+v", r)
+	}
 	r = gracetraceHere(t, "", "compare", "--json", a, a)
 	if r.code != exitOK || !strings.Contains(r.stdout, `"changes": []`) {
 		t.Errorf("JSON: %+v", r)

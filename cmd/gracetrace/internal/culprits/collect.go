@@ -196,7 +196,7 @@ func (a *answer) read(t trace) (extent, error) {
 			continue // of another process in the trace of a deployment
 		}
 		starts(r, &e)
-		if a.count(t.id, r) && a.byRoot() {
+		if a.count(t.id, r) && a.byRoot() && a.headlessIn(t, r) {
 			a.headless++
 		}
 	}
@@ -220,9 +220,23 @@ func starts(r *tracer.Report, e *extent) {
 	}
 }
 
-// byRoot says that those that are not known yet have lost their first spans.
+// byRoot says that those that are not known yet were not found by their first spans.
 func (a *answer) byRoot() bool {
 	return a.operation == operationRoot || a.operation == operationGroupRoot
+}
+
+// headlessIn says whether a shutdown that its end has found has lost its first span.
+// One that began during the search may have had none yet when that was searched for.
+// A first span in its trace may be that of another service, so one that is old enough
+// needs none to be missing.
+func (a *answer) headlessIn(t trace, r *tracer.Report) bool {
+	old := r.Start.Before(a.q.Now.Add(-a.q.Silence))
+	return old || !hasSpan(t, operationServer) && !hasSpan(t, operationGroup)
+}
+
+// hasSpan says whether a trace may have a span of that name: it is in it as JSON has it.
+func hasSpan(t trace, name string) bool {
+	return bytes.Contains(t.json, []byte(`"`+name+`"`))
 }
 
 // count takes a shutdown into the tally, unless it is not asked for.

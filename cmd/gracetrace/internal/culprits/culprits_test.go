@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"flag"
 	"fmt"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
@@ -146,5 +147,26 @@ func TestAlsoRoots(t *testing.T) {
 	}
 	if n := f.asked() - before; n > 2*before+5 {
 		t.Errorf("%d questions, %d without", n, before)
+	}
+}
+
+// TestBegunMeanwhile: a shutdown that begins and ends while the search goes on is found by
+// its end, and has lost nothing.
+func TestBegunMeanwhile(t *testing.T) {
+	runs := many(3, sec)
+	late, lost := runs[1], runs[2]
+	late.start, lost.start, lost.headless = noon.Add(-9*sec), noon.Add(-8*sec), true
+	f := newFake(t, runs[0])
+	f.handler = func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Query().Get("query.operation_name") == operationRoot {
+			f.runs = runs
+		}
+		f.search(w, r)
+	}
+	q := f.query(t)
+	q.AlsoRoots = true
+	r := collect(t, q)
+	if r.Counts.All != 3 || len(r.Notes) != 1 || !strings.HasPrefix(r.Notes[0], "1 of them ") {
+		t.Errorf("%+v, %q", r.Counts, r.Notes)
 	}
 }

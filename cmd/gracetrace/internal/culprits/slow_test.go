@@ -18,8 +18,9 @@ import (
 type sluggish struct {
 	*fake
 	each  time.Duration
-	busy  int // so many answers take an hour more
-	limit int // longer answers are an error of a proxy's; 0: no proxy is there
+	busy  int  // so many answers take an hour more
+	probe bool // the first question for one trace takes an hour more
+	limit int  // longer answers are an error of a proxy's; 0: no proxy is there
 }
 
 func (s *sluggish) RoundTrip(r *http.Request) (*http.Response, error) {
@@ -28,6 +29,10 @@ func (s *sluggish) RoundTrip(r *http.Request) (*http.Response, error) {
 	traces := bytes.Count(rec.Body.Bytes(), []byte(`"grpc.server.shutdown started"`))
 	takes := time.Duration(traces) * s.each
 	if s.asked() <= s.busy {
+		takes += time.Hour
+	}
+	if s.probe && r.URL.Query().Get("query.num_traces") == "1" {
+		s.probe = false
 		takes += time.Hour
 	}
 	if most := time.Duration(s.limit) * s.each; s.limit > 0 && takes > most {
@@ -67,6 +72,7 @@ func TestSlow(t *testing.T) {
 		{"all at once", sluggish{each: second, busy: 1}, together(28), 28, 30 * time.Minute, 100},
 		{"too many at once", sluggish{each: second}, together(120), -20, 30 * time.Minute, 100},
 		{"busy at first", sluggish{busy: 2}, many(1000, second), 1000, 5 * time.Minute, 80},
+		{"busy when probed", sluggish{probe: true}, many(300, second), 300, 5 * time.Minute, 80},
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			tt.s.fake = &fake{runs: tt.runs}
@@ -119,4 +125,19 @@ func TestTooSlow(t *testing.T) {
 			t.Errorf("interrupted: %v", err)
 		}
 	})
+}
+
+// TestCrowdedWhenSlow: an instant is asked for as much as Jaeger may give, however little
+// it was asked for before.
+func TestCrowdedWhenSlow(t *testing.T) {
+	f := newFake(t, many(3000, 0)...)
+	q := f.query(t)
+	w := &windows{collector: newCollector(q), operation: operationServer, limit: leastLimit}
+	at := f.runs[0].start.Add(time.Microsecond)
+	if err := w.crowded(t.Context(), at, at.Add(instant)); err != nil {
+		t.Fatal(err)
+	}
+	if n := w.tally.all(); n != 3000 || len(w.incomplete) > 0 {
+		t.Errorf("%d shutdowns, %q", n, w.incomplete)
+	}
 }

@@ -106,7 +106,8 @@ func (w *windows) report(all, done time.Duration) {
 // crowded asks for more of an instant that is full: for so many that it is not, or for
 // as many as Jaeger gives. What is then still missing is said.
 func (w *windows) crowded(ctx context.Context, at, end time.Time) error {
-	for limit := 10 * w.limit; limit <= maxDepth; limit *= 10 {
+	for limit := w.limit; limit < maxDepth; {
+		limit = min(10*limit, maxDepth)
 		_, full, err := w.window(ctx, at, end, limit)
 		tooLate := slow{}
 		if errors.As(err, &tooLate) {
@@ -151,10 +152,10 @@ func (w *windows) window(ctx context.Context, from, to time.Time, limit int) (n 
 			return 0, false, err
 		}
 		if a.n > 1 && !w.probed {
-			w.probed = true
 			if err := w.probe(ctx, from, to); err != nil {
 				return 0, false, err
 			}
+			w.probed = true
 		}
 		return a.n, a.n >= limit, nil
 	}
@@ -204,5 +205,5 @@ func (w *windows) askLess(ctx context.Context, last slow) error {
 // can tell.
 func (w *windows) probe(ctx context.Context, from, to time.Time) error {
 	a := &answer{collector: w.collector, operation: w.operation, from: from, to: to, limit: 1}
-	return w.q.Jaeger.retry(ctx, func() error { return a.ask(ctx) })
+	return w.q.Jaeger.retry(ctx, func() error { return w.patiently(ctx, a) })
 }
