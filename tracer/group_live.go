@@ -14,8 +14,9 @@ func (g *Group) soFar() *Report {
 	g.mu.Lock()
 	r := g.reportLocked(g.now(), servers)
 	cause := g.cause
-	g.mu.Unlock()
 	r.Outcome = OutcomeRunning
+	r.JaegerURL = g.jaegerURLLocked(r) // of the member that still stops
+	g.mu.Unlock()
 	r.Verdict = groupVerdictSoFar(r)
 	if cause != "" {
 		r.Verdict += "; it is stopped because " + cause

@@ -128,6 +128,26 @@ func TestGroupJaegerURL(t *testing.T) {
 	}
 }
 
+// TestGroupJaegerURLSoFar: while a group stops, the link leads to no member that has
+// stopped, however long that took.
+func TestGroupJaegerURLSoFar(t *testing.T) {
+	t.Setenv(envUIURL, "http://localhost:16686/")
+	synctest.Test(t, func(t *testing.T) {
+		h := newGroup(t)
+		h.Group = h.tr.BeginGroup(10 * sec)
+		h.closes("database", 3*sec, nil)
+		time.Sleep(4 * sec) // of the bubble's
+		h.closes("cache", 2*sec, nil)
+		time.Sleep(sec)
+		r := h.soFar()
+		if want := "http://localhost:16686/trace/" + r.TraceID; r.JaegerURL != want ||
+			!strings.HasPrefix(r.Verdict, "cache: ") {
+			t.Errorf("%s of %q, want %s", r.JaegerURL, r.Verdict, want)
+		}
+		h.finish()
+	})
+}
+
 // TestGroupVerdict: who was forced comes before who only took longer.
 func TestGroupVerdict(t *testing.T) {
 	member := func(name string, took time.Duration, outcome Outcome, verdict string) *Report {

@@ -6,6 +6,8 @@ import (
 	"net"
 	"testing"
 	"time"
+
+	"github.com/gracetrace/gracetrace/internal/address"
 )
 
 // TestInherited: under socket activation another process has the socket as well, and
@@ -14,7 +16,7 @@ func TestInherited(t *testing.T) {
 	for name, copied := range map[string]bool{"its own socket": false, "a copy": true} {
 		t.Run(name, func(t *testing.T) {
 			tr, _ := newTestTracer(t)
-			lis, err := net.Listen("tcp", "127.0.0.1:0")
+			lis, err := net.Listen("tcp", address.TCP(t))
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -33,6 +33,9 @@ func (t *readTrace) reports() (all []*Report) {
 // parts takes a trace with several shutdowns apart: what says whose it is, and what
 // does not.
 func (t *readTrace) parts() (all []*readTrace) {
+	if !t.several() {
+		return []*readTrace{t} // most often
+	}
 	of := make(map[string]*readTrace)
 	for _, s := range t.spans {
 		id := s.text(keyID)
@@ -41,13 +44,23 @@ func (t *readTrace) parts() (all []*readTrace) {
 		}
 		of[id].add(s)
 	}
-	if len(of) == 1 {
-		return []*readTrace{t}
-	}
 	for _, id := range slices.Sorted(maps.Keys(of)) {
 		all = append(all, of[id])
 	}
 	return all
+}
+
+// several reports whether there is more than one id, or some spans have none.
+func (t *readTrace) several() bool {
+	id, known := "", false
+	for _, s := range t.spans {
+		if other := s.text(keyID); !known {
+			id, known = other, true
+		} else if other != id {
+			return true
+		}
+	}
+	return false
 }
 
 // servers makes a report of each shutdown of a server.

@@ -78,10 +78,13 @@ func (s *Shutdown) follow() {
 }
 
 // confirm starts to send: it is a stop. It reports whether nobody has taken the
-// shutdown over.
+// shutdown over, or given it up.
 func (s *Shutdown) confirm() bool {
 	s.t.mu.Lock() // BeginShutdown must not find it half launched
 	defer s.t.mu.Unlock()
+	if s.t.current != s { // it was released: nothing is kept for it
+		return false
+	}
 	s.mu.Lock()
 	if s.taken || s.sure {
 		defer s.mu.Unlock()

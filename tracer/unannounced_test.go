@@ -4,6 +4,7 @@ package tracer
 
 import (
 	"testing"
+	"testing/synctest"
 	"time"
 )
 
@@ -44,4 +45,35 @@ func TestSevered(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestGivenUpTwice: whoever ends a shutdown that was found to be none meanwhile does not
+// begin to send it.
+func TestGivenUpTwice(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		tr, _ := newTestTracer(t)
+		p := serving(tr)
+		p.silent.Closed()
+		p.silent.HandshakeEnd()
+		p.closeListener()
+		current := func() *Shutdown {
+			tr.mu.Lock()
+			defer tr.mu.Unlock()
+			return tr.current
+		}
+		s := current()
+		if s == nil {
+			t.Fatal("the listener's end is not seen")
+		}
+		time.Sleep(2 * doubtLimit) // of the bubble's
+		tr.Table().End(p.rpc)
+		p.conn.Closed()
+		if current() != nil || !tr.Table().Empty() {
+			t.Fatal("it is still there")
+		}
+		s.giveUp()
+		if s.session != nil {
+			t.Error("it was sent")
+		}
+	})
 }

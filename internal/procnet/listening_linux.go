@@ -9,7 +9,8 @@ import (
 )
 
 // Listening reports whether a socket takes the TCP connections to an address, as far
-// as limit allows to know.
+// as limit allows to know. The kernel lists those that listen before all others
+// (tcp_seq_start), so it reads no further than these.
 func Listening(address netip.AddrPort, limit time.Duration) (yes bool) {
 	until := time.Now().Add(limit)
 	for _, table := range []string{tableTCP, tableTCP6} {
@@ -19,7 +20,7 @@ func Listening(address netip.AddrPort, limit time.Duration) (yes bool) {
 		}
 		eachTCP(f, until, func(r tcpRow) (more bool) {
 			yes = r.listens && takes(r.local, address)
-			return !yes
+			return !yes && r.listens
 		})
 		_ = f.Close()
 		if yes {

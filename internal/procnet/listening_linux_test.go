@@ -5,6 +5,7 @@ package procnet
 import (
 	"net"
 	"net/netip"
+	"strings"
 	"testing"
 	"time"
 )
@@ -28,6 +29,25 @@ func TestListening(t *testing.T) {
 	_ = other.Close()
 	if Listening(address, time.Second) {
 		t.Error("a closed socket is seen")
+	}
+}
+
+// TestFirstRows: those that listen are first, and are read when the time is up, too.
+func TestFirstRows(t *testing.T) {
+	row := func(state string) string {
+		return "   0: 0100007F:0050 00000000:0000 " + state + " 00000000:00000000 00:00000000 00000000 0 0 1\n"
+	}
+	table := "  sl  local_address\n" + row(stateListen) + strings.Repeat(row("01"), 2*checkEvery)
+	n, listening := 0, 0
+	ok := eachTCP(strings.NewReader(table), time.Now().Add(-time.Hour), func(r tcpRow) (more bool) {
+		n++
+		if r.listens {
+			listening++
+		}
+		return true
+	})
+	if ok || n != checkEvery-1 || listening != 1 {
+		t.Errorf("%d rows, %d of them listen, and that is all: %t", n, listening, ok)
 	}
 }
 

@@ -84,11 +84,12 @@ func conflicts(wanted, local netip.AddrPort) bool {
 }
 
 // eachTCP gives the rows of a table to f until that has enough. The columns are
-// those of Linux, net/ipv4/tcp_ipv4.c, get_tcp4_sock.
+// those of Linux, net/ipv4/tcp_ipv4.c, get_tcp4_sock. The first rows are read however
+// late it is.
 func eachTCP(table io.Reader, until time.Time, f func(tcpRow) (more bool)) (ok bool) {
 	lines := bufio.NewScanner(table)
 	for n := 0; lines.Scan(); n++ {
-		if n%checkEvery == 0 && time.Now().After(until) {
+		if n > 0 && n%checkEvery == 0 && time.Now().After(until) {
 			return false
 		}
 		fields := strings.Fields(lines.Text())
