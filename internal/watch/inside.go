@@ -9,9 +9,9 @@ import "time"
 type inside struct {
 	goAways bool    // its GOAWAYs are told, which counts where frames are not seen
 	leaves  bool    // and when grpc lets go of it, which counts always
-	queued  Instant // a first GOAWAY was queued
-	handing bool    // one is being handed to the framer
-	headsUp Instant // the first one was
+	handing bool    // a first GOAWAY is being handed to the framer
+	queued  Instant // it was queued
+	headsUp Instant // the first one was handed over
 	closing Instant // grpc begins to close it
 	left    Instant // grpc has let go of it
 	// unflushed is not zero while the first GOAWAY is in grpc's write buffer, for
