@@ -6,8 +6,6 @@ import (
 	"net"
 	"testing"
 	"time"
-
-	"github.com/gracetrace/gracetrace/internal/address"
 )
 
 // TestInherited: under socket activation another process has the socket as well, and
@@ -16,22 +14,9 @@ func TestInherited(t *testing.T) {
 	for name, copied := range map[string]bool{"its own socket": false, "a copy": true} {
 		t.Run(name, func(t *testing.T) {
 			tr, _ := newTestTracer(t)
-			lis, err := net.Listen("tcp", address.TCP(t))
-			if err != nil {
-				t.Fatal(err)
-			}
+			lis, c := withClient(t)
 			l := tr.Table().AddListener(lis.Addr(), "test")
 			l.AcceptBegin()
-			client, err := net.Dial("tcp", lis.Addr().String())
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer client.Close()
-			c, err := lis.Accept()
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer c.Close()
 			l.Accepted(c.RemoteAddr(), c)
 			if copied {
 				f, err := lis.(*net.TCPListener).File()

@@ -12,6 +12,27 @@ import (
 	"github.com/gracetrace/gracetrace/internal/address"
 )
 
+// withClient listens where nobody else does, and has accepted a client.
+func withClient(t *testing.T) (net.Listener, net.Conn) {
+	t.Helper()
+	lis, err := net.Listen("tcp", address.TCP(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = lis.Close() })
+	client, err := net.Dial("tcp", lis.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = client.Close() })
+	c, err := lis.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = c.Close() })
+	return lis, c
+}
+
 // TestRefusedByTheKernel: dials to a listener that was closed are counted, if
 // that was one of sockets.
 func TestRefusedByTheKernel(t *testing.T) {
@@ -29,22 +50,9 @@ func TestRefusedByTheKernel(t *testing.T) {
 			started := make(begun, 9)
 			tr, _ := newTestTracer(t, WithLogger(slog.New(slog.NewTextHandler(started, nil))))
 			tr.resets.at = tr.resets.at.Add(-tt.watched)
-			lis, err := net.Listen("tcp", address.TCP(t))
-			if err != nil {
-				t.Fatal(err)
-			}
+			lis, c := withClient(t)
 			l := tr.Table().AddListener(lis.Addr(), "test")
 			l.AcceptBegin()
-			client, err := net.Dial("tcp", lis.Addr().String())
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer client.Close()
-			c, err := lis.Accept()
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer c.Close()
 			if tt.socket {
 				l.Accepted(c.RemoteAddr(), c)
 			} else {

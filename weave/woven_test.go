@@ -3,19 +3,15 @@
 package weave
 
 import (
-	"bytes"
 	"crypto/tls"
-	"io"
-	"net/http"
-	"net/http/httptest"
 	"regexp"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
 	"google.golang.org/grpc/credentials"
 
+	"github.com/gracetrace/gracetrace/internal/otlptest"
 	"github.com/gracetrace/gracetrace/internal/story"
 	"github.com/gracetrace/gracetrace/internal/woven"
 	"github.com/gracetrace/gracetrace/tracer"
@@ -46,40 +42,12 @@ func TestUnwrapped(t *testing.T) {
 // anyCertificate is a client's configuration that trusts the program's own.
 func anyCertificate() *tls.Config { return &tls.Config{InsecureSkipVerify: true} }
 
-// collector takes OTLP over HTTP: no grpc server is instrumented in it.
-type collector struct {
-	*httptest.Server
-	mu    sync.Mutex // guards following
-	lines bytes.Buffer
-}
-
-func collect(t *testing.T) *collector {
-	t.Helper()
-	c := &collector{}
-	c.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		body, err := io.ReadAll(r.Body)
-		if err != nil {
-			t.Error(err)
-		}
-		c.mu.Lock()
-		defer c.mu.Unlock()
-		c.lines.Write(append(body, '\n'))
-		w.Header().Set("Content-Type", "application/json")
-		_, _ = w.Write([]byte("{}"))
-	}))
-	t.Cleanup(c.Close)
-	return c
-}
-
 // source is the attribute shutdown.source of a span.
 var source = regexp.MustCompile(`"shutdown\.source","value":\{"stringValue":"(\w+)"`)
 
-// reports are the shutdowns that came, and what each announced as its source.
-func (c *collector) reports(t *testing.T) (all []*tracer.Report, sources map[string]bool) {
+// reportsOf are the shutdowns that came, and what each announced as its source.
+func reportsOf(t *testing.T, text string) (all []*tracer.Report, sources map[string]bool) {
 	t.Helper()
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	text := c.lines.String()
 	all, err := tracer.ReadReports(strings.NewReader(text))
 	if err != nil {
 		t.Fatalf("%v in:\n%s", err, text)
@@ -107,11 +75,11 @@ func TestProgram(t *testing.T) {
 		{hides, "call", tracer.OutcomeGraceful},
 	} {
 		t.Run(tt.kind, func(t *testing.T) {
-			c := collect(t)
+			c := otlptest.Start(t)
 			p := start(t, tt.kind, c.URL)
 			p.hold(t, tt.kind)
 			p.terminate(t)
-			all, sources := c.reports(t)
+			all, sources := reportsOf(t, c.Text())
 			if len(all) != 1 || len(sources) != 1 || !sources[tt.source] {
 				t.Fatalf("%d shutdowns of sources %v, want one of %s; the log:\n%s",
 					len(all), sources, tt.source, &p.log)

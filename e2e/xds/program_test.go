@@ -21,6 +21,7 @@ import (
 
 	ours "github.com/gracetrace/gracetrace/e2e/xds"
 	"github.com/gracetrace/gracetrace/internal/greeter"
+	"github.com/gracetrace/gracetrace/internal/otlptest"
 	"github.com/gracetrace/gracetrace/internal/woven"
 	greeterv1 "github.com/gracetrace/gracetrace/proto/greeter/v1"
 	"github.com/gracetrace/gracetrace/tracer"
@@ -79,10 +80,23 @@ func TestProgram(t *testing.T) {
 	}
 }
 
+// reportsOf are the shutdowns that came.
+func reportsOf(t *testing.T, text string) []*tracer.Report {
+	t.Helper()
+	if text == "" {
+		return nil
+	}
+	all, err := tracer.ReadReports(strings.NewReader(text))
+	if err != nil {
+		t.Fatalf("%v in:\n%s", err, text)
+	}
+	return all
+}
+
 func testProgram(t *testing.T, kind string, mTLS bool) {
 	s := &scene{T: t, plane: startPlane(t), setup: setup{creds: true, mTLS: mTLS}}
 	s.certify()
-	got := collect(t)
+	got := otlptest.Start(t)
 	p := start(s, kind, got.URL)
 	s.addr = p.addr
 	s.plane.set(t, listeners(listenerOf(t, s.addr, "first", mTLS)), routes("/"))
@@ -102,7 +116,7 @@ func testProgram(t *testing.T, kind string, mTLS bool) {
 	}
 	p.wait(t)
 
-	reports := got.reports(t)
+	reports := reportsOf(t, got.Text())
 	if kind == plain && len(woven.Points()) == 0 {
 		if len(reports) != 0 {
 			t.Errorf("a program without gracetrace reports %v", reports[0].Verdict)

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package xds_test
+// Package otlptest has a collector for tests of programs that export OTLP/JSON.
+package otlptest
 
 import (
 	"bytes"
@@ -9,20 +10,19 @@ import (
 	"net/http/httptest"
 	"sync"
 	"testing"
-
-	"github.com/gracetrace/gracetrace/tracer"
 )
 
-// collector takes OTLP over HTTP: no grpc server is instrumented in it.
-type collector struct {
+// A Collector takes OTLP over HTTP: no grpc server is instrumented in it.
+type Collector struct {
 	*httptest.Server
 	mu    sync.Mutex // guards following
 	lines bytes.Buffer
 }
 
-func collect(t *testing.T) *collector {
+// Start starts a Collector until the end of the test.
+func Start(t *testing.T) *Collector {
 	t.Helper()
-	c := &collector{}
+	c := &Collector{}
 	c.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		body, err := io.ReadAll(r.Body)
 		if err != nil {
@@ -38,17 +38,9 @@ func collect(t *testing.T) *collector {
 	return c
 }
 
-// reports are the shutdowns that came.
-func (c *collector) reports(t *testing.T) []*tracer.Report {
-	t.Helper()
+// Text is what has come, a request a line.
+func (c *Collector) Text() string {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.lines.Len() == 0 {
-		return nil
-	}
-	all, err := tracer.ReadReports(bytes.NewReader(c.lines.Bytes()))
-	if err != nil {
-		t.Fatalf("%v in:\n%s", err, &c.lines)
-	}
-	return all
+	return c.lines.String()
 }
